@@ -19,6 +19,7 @@ from apps.sentiment_monitor.surges.rule import Rule
 
 _LOG = logging.getLogger("sentiment_monitor")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def _models(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,7 +199,20 @@ def prepare(ag_news: Path, phrasebank: Path, output: Path) -> None:
 
 
 @main.command()
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data", type=_FOLDER)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A new CSV file.")
+@click.option("--seed", default=0, show_default=True, help="Determines which headlines come when.")
+def simulate(data: Path, output: Path, seed: int) -> None:
+    """Write a table of five weeks of headlines in DATA (made by `prepare`), with two surges, to try `watch` on."""
+    from apps.sentiment_monitor.replay.scored_texts import labelled_texts
+    from apps.sentiment_monitor.replay.simulate import write_headlines
+
+    count = write_headlines(labelled_texts(data), output, time.time(), seed=seed)
+    click.echo(f"{output}: {count:,} headlines")
+
+
+@main.command()
+@click.argument("data", type=_FOLDER)
 @_models
 @click.option("--calm-weeks", default=52, show_default=True, help="The weeks without surges.")
 @click.option("--surges", default=40, show_default=True, help="The number of surges of each kind and size.")

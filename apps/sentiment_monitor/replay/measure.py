@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from apps.sentiment_monitor.replay.stream import BEGIN, PER_DAY, Plant, Text, draw_stream, weekly_plants
+from apps.sentiment_monitor.replay.stream import MONDAY, PER_DAY, Plant, Text, draw_stream, weekly_plants
 from apps.sentiment_monitor.surges.counts import Counts
 from apps.sentiment_monitor.surges.looks import Look, significant_looks
 from apps.sentiment_monitor.surges.rule import HOUR, NEGATIVE, VOLUME, WEEK, Rule
@@ -97,11 +97,11 @@ def measure(
     return {"false_alarms": asdict(false_alarms), "detections": [asdict(detection) for detection in detections]}
 
 
-def _alerts(stream: Sequence[tuple[float, str, bool]], topics: Sequence[str], weeks: int, rule: Rule) -> list[Look]:
+def _alerts(stream: Sequence[tuple[float, Text]], topics: Sequence[str], weeks: int, rule: Rule) -> list[Look]:
     """Returns the alerts after the first weeks."""
     seconds = rule.step_seconds
-    first, bins = round(BEGIN / seconds), math.ceil(weeks * WEEK / seconds)
-    events = ((int(time // seconds), topic, 1, int(negative)) for time, topic, negative in stream)
+    first, bins = round(MONDAY / seconds), math.ceil(weeks * WEEK / seconds)
+    events = ((int(time // seconds), text.topic, 1, int(text.found_negative)) for time, text in stream)
     counts = Counts.of_events(topics, first, bins, seconds, events)
     begin = first + math.ceil(_WARM_UP * WEEK / seconds)
     looks = significant_looks(counts, rule, begin, first + bins)

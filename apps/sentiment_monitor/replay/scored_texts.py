@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from apps.sentiment_monitor.replay.data_sets import Labelled, read_labelled
 from apps.sentiment_monitor.replay.stream import FINANCE, Text
 from apps.sentiment_monitor.scoring import Score, Scorer
 
+TOPICS_FILE, SENTIMENT_FILE = "topics-replay.csv", "sentiment-replay.csv"
 CACHE_FILE = "replay-scores.json"
 _AT_ONCE = 512
 
@@ -25,8 +27,9 @@ def scored_texts(
         scorer: The models.
         progress: Called with a line when the headlines are scored.
     """
-    topics, sentences = read_labelled(data / "topics-replay.csv"), read_labelled(data / "sentiment-replay.csv")
-    texts = [text for text, _ in topics + sentences]
+    topics, sentences = read_labelled(data / TOPICS_FILE), read_labelled(data / SENTIMENT_FILE)
+    labelled = labelled_texts(data, scorer.negative)
+    texts = [text.text for text in labelled]
     key = hashlib.sha256(json.dumps([scorer.fingerprint, texts]).encode()).hexdigest()
     scores = _kept(data / CACHE_FILE, key)
     if scores is None:
@@ -37,14 +40,16 @@ def scored_texts(
         document = {"key": key, "scores": [list(vars(score).values()) for score in scores]}
         (data / CACHE_FILE).write_text(json.dumps(document), encoding="utf-8")
     found = [
-        Text(group, negative, score.topic, score.sentiment == scorer.negative)
-        for (group, negative), score in zip(_groups(topics, sentences, scorer.negative), scores, strict=True)
+        replace(text, topic=score.topic, found_negative=score.sentiment == scorer.negative)
+        for text, score in zip(labelled, scores, strict=True)
     ]
     return found, _accuracies(topics, sentences, scores)
 
 
-def _groups(topics: Labelled, sentences: Labelled, negative: str) -> list[tuple[str, bool]]:
-    return [(label, False) for _, label in topics] + [(FINANCE, label == negative) for _, label in sentences]
+def labelled_texts(data: Path, negative: str = "negative") -> list[Text]:
+    """Returns the headlines of a replay without answers of models: first titles with topics, then sentences."""
+    titles = [Text(text, label) for text, label in read_labelled(data / TOPICS_FILE)]
+    return titles + [Text(text, FINANCE, label == negative) for text, label in read_labelled(data / SENTIMENT_FILE)]
 
 
 def _accuracies(topics: Labelled, sentences: Labelled, scores: list[Score]) -> dict[str, float]:

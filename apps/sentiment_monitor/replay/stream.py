@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME
+from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME, WEEK
 
 FINANCE = "finance"
 """The group of the sentences from the Financial PhraseBank; the other groups are the topics of AG News."""
@@ -23,7 +23,7 @@ PER_DAY: Mapping[str, float] = {"World": 40, "Sports": 40, "Business": 20, "Sci/
 """The headlines of each group on a weekday."""
 _FOLLOWS = 1 / 3
 _PAUSE = 3 * HOUR
-BEGIN = 1_767_571_200.0
+MONDAY = 1_767_571_200.0
 """Monday, 5 January 2026, in seconds since 1970."""
 
 
@@ -49,27 +49,42 @@ class Plant:
 
 @dataclass(frozen=True)
 class Text:
-    """A headline that can be replayed, with what the models say about it."""
+    """A headline that can be replayed.
 
+    Args:
+        text: The headline.
+        group: FINANCE, or a topic of AG News.
+        is_negative: Whether its label says that it is negative; titles of AG News have no such label.
+        topic: The topic that the model finds; "" if none was asked.
+        found_negative: Whether the model finds it negative.
+    """
+
+    text: str
     group: str
-    is_negative: bool
-    topic: str
-    found_negative: bool
+    is_negative: bool = False
+    topic: str = ""
+    found_negative: bool = False
 
 
 def weekly_plants(kind: str, topics: Sequence[str], size: float, weeks: int, rng: np.random.Generator) -> list[Plant]:
     """Returns a surge of 24 hours in each week after the first five, which begins at a random hour of a weekday."""
     plants = []
     for week in range(5, 5 + weeks):
-        begin = BEGIN + 7 * DAY * week + float(rng.uniform(0, 4 * DAY))
+        begin = MONDAY + WEEK * week + float(rng.uniform(0, 4 * DAY))
         plants.append(Plant(kind, topics[week % len(topics)], begin, begin + DAY, size))
     return plants
 
 
 def draw_stream(
-    texts: Sequence[Text], weeks: int, plants: Sequence[Plant], rng: np.random.Generator, *, scale: float = 1.0
-) -> list[tuple[float, str, bool]]:
-    """Draws headlines as (time, topic, whether it is negative), as the models see them; in no particular order.
+    texts: Sequence[Text],
+    weeks: int,
+    plants: Sequence[Plant],
+    rng: np.random.Generator,
+    *,
+    scale: float = 1.0,
+    monday: float = MONDAY,
+) -> list[tuple[float, Text]]:
+    """Draws headlines with their times, in no particular order.
 
     Args:
         texts: The headlines to draw from, with replacement.
@@ -77,6 +92,7 @@ def draw_stream(
         plants: The surges.
         rng: The source of randomness.
         scale: The factor by which there are more headlines than PER_DAY.
+        monday: The beginning of a Monday (UTC), at which the stream begins.
     """
     groups = {
         (group, negative): [text for text in texts if text.group == group and text.is_negative == negative]
@@ -85,10 +101,10 @@ def draw_stream(
     }
     sentences = len(groups[FINANCE, False]), len(groups[FINANCE, True])
     usual = sentences[1] / sum(sentences)
-    stream: list[tuple[float, str, bool]] = []
+    stream: list[tuple[float, Text]] = []
     for group, per_day in PER_DAY.items():
         for hour in range(weeks * 7 * 24):
-            begin = BEGIN + hour * HOUR
+            begin = monday + hour * HOUR
             middle = begin + HOUR / 2
             active = [plant for plant in plants if plant.begin <= middle < plant.end]
             more = max([plant.size for plant in active if plant.kind == VOLUME and plant.topic == group], default=1.0)
@@ -100,13 +116,12 @@ def draw_stream(
                 for number in range(rng.geometric(1 - _FOLLOWS)):
                     moment += float(rng.exponential(_PAUSE)) if number else 0.0
                     choices = groups[group, negative]
-                    text = choices[rng.integers(len(choices))]
-                    stream.append((moment, text.topic, text.found_negative))
+                    stream.append((moment, choices[rng.integers(len(choices))]))
     return stream
 
 
 def _rhythm(time: float) -> float:
     """Returns the factor of the time of the day and of the week."""
-    hour = (time - BEGIN) / HOUR
+    hour = (time - MONDAY) / HOUR
     weekend = (hour // 24) % 7 >= 5
     return float((1 + 0.7 * np.cos((hour - 14) * 2 * np.pi / 24)) * (0.5 if weekend else 1.0))

@@ -6,7 +6,8 @@ from apps.sentiment_monitor.sources.xml_tree import parse_xml
 
 NOW = 1_780_000_000.0
 RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>Wire</title>
-<item><title>Shares &amp;amp; bonds &lt;b&gt;fall&lt;/b&gt;</title><pubDate>Fri, 01 May 2026 08:00:00 GMT</pubDate></item>
+<item><title>Shares &amp;amp; bonds &lt;b&gt;fall&lt;/b&gt;</title>
+<pubDate>Fri, 01 May 2026 08:00:00 GMT</pubDate></item>
 <item><title><![CDATA[Rain in  May]]></title><pubDate>soon</pubDate></item>
 <item><title></title></item></channel></rss>"""
 ATOM = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>Wire</title>

@@ -6,41 +6,43 @@ import pytest
 from apps.sentiment_monitor.errors import MonitorError
 from apps.sentiment_monitor.replay.data_sets import FILES, read_labelled, write_data_sets
 from apps.sentiment_monitor.replay.measure import measure
-from apps.sentiment_monitor.replay.stream import BEGIN, FINANCE, PER_DAY, Plant, Text, draw_stream
+from apps.sentiment_monitor.replay.simulate import write_headlines
+from apps.sentiment_monitor.replay.stream import FINANCE, MONDAY, PER_DAY, Plant, Text, draw_stream
 from apps.sentiment_monitor.replay.table import table_of
-from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME, Rule
+from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME, WEEK, Rule
+from apps.sentiment_monitor.times import parse_time
 
 TOPICS = ["World", "Sports", "Business", "Sci/Tech"]
 # Models that are right about topics, and find nine of ten negative sentences.
-TEXTS = [Text(topic, False, topic, False) for topic in TOPICS for _ in range(10)]
-TEXTS += [Text(FINANCE, True, "Business", number > 0) for number in range(10)]
-TEXTS += [Text(FINANCE, False, "Business", False) for _ in range(70)]
+TEXTS = [Text("a title", topic, topic=topic) for topic in TOPICS for _ in range(10)]
+TEXTS += [Text("a loss", FINANCE, True, "Business", number > 0) for number in range(10)]
+TEXTS += [Text("a report", FINANCE, False, "Business") for _ in range(70)]
 
 
 def rates(stream, topic, begin, end):
     """The headlines a day of a topic, and the share of negative ones."""
-    found = [negative for time, each, negative in stream if each == topic and begin <= time < end]
+    found = [text.found_negative for time, text in stream if text.topic == topic and begin <= time < end]
     return len(found) / ((end - begin) / DAY), np.mean(found)
 
 
 def test_the_stream_has_the_rhythm_of_days_and_weeks():
     stream = draw_stream(TEXTS, 20, [], np.random.default_rng(0))
-    hours = np.array([(time - BEGIN) / HOUR % 24 for time, *_ in stream])
-    days = np.array([(time - BEGIN) // DAY % 7 for time, *_ in stream])
+    hours = np.array([(time - MONDAY) / HOUR % 24 for time, *_ in stream])
+    days = np.array([(time - MONDAY) // DAY % 7 for time, *_ in stream])
     assert 3 < np.mean((hours >= 12) & (hours < 16)) / np.mean(hours < 4) < 6
     assert np.mean(days >= 5) == pytest.approx(1 / 6, abs=0.02)
-    per_day, share = rates(stream, "Business", BEGIN, BEGIN + 140 * DAY)
+    per_day, share = rates(stream, "Business", MONDAY, MONDAY + 140 * DAY)
     assert per_day == pytest.approx((PER_DAY["Business"] + PER_DAY[FINANCE]) * 6 / 7, rel=0.05)
     assert share == pytest.approx(0.9 * (1 / 8) * 2 / 3, abs=0.015)
 
 
 def test_planted_surges_change_what_they_should():
     plants = [
-        Plant(NEGATIVE, "Business", BEGIN, BEGIN + 7 * DAY, 0.5),
-        Plant(VOLUME, "World", BEGIN, BEGIN + 7 * DAY, 3.0),
+        Plant(NEGATIVE, "Business", MONDAY, MONDAY + 7 * DAY, 0.5),
+        Plant(VOLUME, "World", MONDAY, MONDAY + 7 * DAY, 3.0),
     ]
     stream = draw_stream(TEXTS, 4, plants, np.random.default_rng(0))
-    during, later = (BEGIN, BEGIN + 7 * DAY), (BEGIN + 14 * DAY, BEGIN + 28 * DAY)
+    during, later = (MONDAY, MONDAY + 7 * DAY), (MONDAY + 14 * DAY, MONDAY + 28 * DAY)
     assert rates(stream, "World", *during)[0] == pytest.approx(3 * rates(stream, "World", *later)[0], rel=0.2)
     assert rates(stream, "Business", *during)[0] == pytest.approx(rates(stream, "Business", *later)[0], rel=0.15)
     assert rates(stream, "Business", *during)[1] == pytest.approx(0.9 * 0.5 * 2 / 3, abs=0.06)
@@ -93,3 +95,17 @@ def test_data_sets_that_are_something_else(sources, tmp_path):
     phrasebank.write_text("good@positive\nno label\n")
     with pytest.raises(MonitorError, match=r"bank.txt:2: expected a sentence, @ and its sentiment"):
         write_data_sets(ag_news, phrasebank, tmp_path / "data")
+
+
+def test_simulated_headlines_end_now(tmp_path):
+    now = MONDAY + 40 * WEEK + 3 * DAY
+    count = write_headlines(TEXTS, tmp_path / "news" / "headlines.csv", now)
+    with open(tmp_path / "news" / "headlines.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = [parse_time(row["time"]) for row in rows]
+    assert count == len(rows) > 4000
+    assert times == sorted(times)
+    assert now - HOUR < times[-1] <= now
+    assert times[0] < now - 5 * WEEK
+    recent = [row["text"] for row, time in zip(rows, times, strict=True) if time > now - 18 * HOUR]
+    assert recent.count("a loss") > recent.count("a report")
