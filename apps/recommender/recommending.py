@@ -11,11 +11,9 @@ from apps.recommender.data.folder import DataFolder
 from apps.recommender.data.tables import Item
 from apps.recommender.errors import RecommenderError
 from apps.recommender.evaluation.choice import choose_settings
-from apps.recommender.evaluation.comparison import HYBRID, with_hybrid
-from apps.recommender.evaluation.fitted import FittedModels, mapped_name
+from apps.recommender.evaluation.fitted import HYBRID, TEXT, FittedModels, mapped_name
 from apps.recommender.models.ranking import best_items, diverse_items
 
-_TEXT = "text"
 _CANDIDATES = 200
 
 
@@ -38,10 +36,10 @@ class Recommender:
 
     def __init__(self, data: DataFolder, vectors: np.ndarray) -> None:
         self._data = data
-        self._settings = choose_settings(data, {_TEXT: vectors}, _TEXT)
+        settings = choose_settings(data, vectors)
         histories = [user.train + user.validation + user.test for user in data.split.users]
         known = [[item for item in history if item not in data.split.new_items] for history in histories]
-        self._models = FittedModels(known, data.items, {_TEXT: vectors}, self._settings)
+        self._models = FittedModels(known, data.items, {TEXT: vectors}, settings, TEXT)
 
     def recommend(
         self, history: Sequence[str], seen: Collection[str], *, top: int, diversity: float = 0.0, only_new: bool = False
@@ -61,11 +59,11 @@ class Recommender:
         if not history:
             raise RecommenderError("expected a user with at least one like. Received: one without; use --likes")
         place, new = self._data.place, self._data.split.new_items
-        scores = with_hybrid(self._models.scores([history]), self._settings)
-        chosen = scores[mapped_name(_TEXT) if only_new else HYBRID]
+        scores = self._models.scores([history])
+        chosen = scores[mapped_name(TEXT) if only_new else HYBRID]
         excluded = np.array([(item.id in new) != only_new for item in self._data.items])
         excluded[[place[item] for item in {*history, *seen}]] = True
-        content = self._models.contents[_TEXT].vectors
+        content = self._models.contents[TEXT].vectors
         candidates = best_items(chosen, excluded[None], min(_CANDIDATES, int((~excluded).sum())))[0]
         rows = diverse_items(chosen[0, candidates], candidates, content, top, 1 - diversity)
         likes = [place[item] for item in history]

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import TypeVar
 
 import numpy as np
 
 from apps.recommender.data.folder import DataFolder
-from apps.recommender.evaluation.fitted import FACTORIZATION, POPULARITY, FittedModels, Settings
+from apps.recommender.evaluation.fitted import TEXT, FittedModels, Settings, hybrid_scores
 from apps.recommender.evaluation.question import Question, validation_question
 from apps.recommender.models.content import Content
 from apps.recommender.models.factorization import Factorization
-from apps.recommender.models.hybrid import combined
 from apps.recommender.models.interactions import like_matrix
 
 _T = TypeVar("_T")
 _SIZES, _DAMPINGS = (8, 16, 32, 64), (0.0, 0.3, 0.5)
 _HALF_LIVES = (None, 5.0, 20.0, 50.0)
-_CONTENT_WEIGHTS, _POPULARITY_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8), (0.0, 0.1, 0.3)
+_TEXT_WEIGHTS, _POPULARITY_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8), (0.0, 0.1, 0.3)
 
 
 def choose_settings(
-    data: DataFolder,
-    vectors: Mapping[str, np.ndarray],
-    text_model: str,
-    progress: Callable[[str], None] = lambda _: None,
+    data: DataFolder, vectors: np.ndarray, progress: Callable[[str], None] = lambda _: None
 ) -> Settings:
-    """Returns the settings with the best nDCG@20 on the validation likes.
+    """Returns the settings with the best nDCG@20 on the validation likes. They are kept in the folder of the data.
 
     Args:
         data: The data.
-        vectors: The vectors of the items by the names of text models.
-        text_model: The text model of the hybrid.
+        vectors: The vectors of the items by the text model of the hybrid, float32 [items, width].
         progress: Called with a line about each choice.
     """
+    path = data.path / f"settings-{hashlib.sha256(vectors.tobytes()).hexdigest()[:16]}.json"
+    if path.is_file():
+        return Settings(**json.loads(path.read_text(encoding="utf-8")))
     question = validation_question(data)
     histories = [user.train for user in data.split.users if not user.is_new]
     learnt, asked = like_matrix(histories, data.place), like_matrix(question.histories, data.place)
@@ -45,22 +46,19 @@ def choose_settings(
     )
     progress(f"matrix factorization: {size} factors, damping {damping:g}")
     half_life = _best(
-        _HALF_LIVES,
-        lambda each: _ndcg(question, Content(vectors[text_model], each).scores(question.histories, data.place)),
+        _HALF_LIVES, lambda each: _ndcg(question, Content(vectors, each).scores(question.histories, data.place))
     )
     progress(f"half-life of likes: {'none' if half_life is None else f'{half_life:g} likes'}")
-    settings = Settings(size, damping, half_life)
-    scores = FittedModels(histories, data.items, {text_model: vectors[text_model]}, settings).scores(question.histories)
-    content, popularity = _best(
-        itertools.product(_CONTENT_WEIGHTS, _POPULARITY_WEIGHTS),
-        lambda pair: _ndcg(question, combined(scores, _weights(text_model, *pair))),
+    models = FittedModels(histories, data.items, {TEXT: vectors}, Settings(size, damping, half_life), TEXT)
+    scores = models.scores(question.histories)
+    text, popularity = _best(
+        itertools.product(_TEXT_WEIGHTS, _POPULARITY_WEIGHTS),
+        lambda pair: _ndcg(question, hybrid_scores(scores, TEXT, *pair)),
     )
-    progress(f"hybrid: matrix factorization + {content:g} * text + {popularity:g} * popularity")
-    return Settings(size, damping, half_life, _weights(text_model, content, popularity))
-
-
-def _weights(text_model: str, content: float, popularity: float) -> dict[str, float]:
-    return {FACTORIZATION: 1.0, text_model: content, POPULARITY: popularity}
+    progress(f"hybrid: matrix factorization + {text:g} * text + {popularity:g} * popularity")
+    chosen = Settings(size, damping, half_life, text, popularity)
+    path.write_text(json.dumps(asdict(chosen)), encoding="utf-8")
+    return chosen
 
 
 def _ndcg(question: Question, scores: np.ndarray) -> float:

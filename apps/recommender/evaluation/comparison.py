@@ -9,7 +9,7 @@ import numpy as np
 
 from apps.recommender.data.folder import DataFolder
 from apps.recommender.evaluation.choice import choose_settings
-from apps.recommender.evaluation.fitted import FACTORIZATION, POPULARITY, FittedModels, Settings, simple_vectors
+from apps.recommender.evaluation.fitted import FACTORIZATION, HYBRID, POPULARITY, FittedModels, simple_vectors
 from apps.recommender.evaluation.metrics import TOP, Quality, quality_of
 from apps.recommender.evaluation.question import (
     Question,
@@ -17,10 +17,8 @@ from apps.recommender.evaluation.question import (
     new_users_question,
     next_likes_question,
 )
-from apps.recommender.models.hybrid import combined
 from apps.recommender.models.ranking import best_items, diverse_items, intra_list_similarity
 
-HYBRID = "hybrid"
 TRADES = (1.0, 0.9, 0.8, 0.7, 0.5)
 _CANDIDATES = 200
 
@@ -45,7 +43,7 @@ class Comparison:
     """What the evaluation found.
 
     Args:
-        settings: The chosen settings.
+        text_model: The text model of the hybrid.
         next_likes: The quality of each model for users and items that are known.
         new_users: The same for new users.
         new_items: The same for new items.
@@ -54,7 +52,7 @@ class Comparison:
         models: The models, fitted to what they may learn from.
     """
 
-    settings: Settings
+    text_model: str
     next_likes: dict[str, Quality]
     new_users: dict[str, Quality]
     new_items: dict[str, Quality]
@@ -75,40 +73,32 @@ def compare(
         progress: Called with a line about each step.
     """
     names = list(vectors)
-    settings = choose_settings(data, vectors, names[-1], progress)
+    settings = choose_settings(data, vectors[names[-1]], progress)
     histories = learnt_histories(data)
-    models = FittedModels(histories, data.items, {**simple_vectors(data.items), **vectors}, settings)
+    models = FittedModels(histories, data.items, {**simple_vectors(data.items), **vectors}, settings, names[-1])
     progress("test likes of known users and items")
     question = next_likes_question(data)
-    scores = with_hybrid(models.scores(question.histories), settings)
+    scores = models.scores(question.histories)
     next_likes = {name: question.quality(each) for name, each in scores.items()}
     progress("new users")
     asked = new_users_question(data)
-    new_users = {
-        name: asked.quality(each) for name, each in with_hybrid(models.scores(asked.histories), settings).items()
-    }
+    new_users = {name: asked.quality(each) for name, each in models.scores(asked.histories).items()}
     progress("new items")
     asked = new_items_question(data)
     new_items = {
         name: asked.quality(each)
         for name, each in models.scores(asked.histories).items()
-        if name not in (POPULARITY, FACTORIZATION)
+        if name not in (POPULARITY, FACTORIZATION, HYBRID)
     }
     progress("diversity")
     measure = models.contents[names[0]].vectors
     diversity = [_diverse(question, scores[HYBRID], measure, trade) for trade in TRADES]
-    return Comparison(settings, next_likes, new_users, new_items, _chance(asked), diversity, models)
+    return Comparison(names[-1], next_likes, new_users, new_items, _chance(asked), diversity, models)
 
 
 def learnt_histories(data: DataFolder) -> list[list[str]]:
     """Returns the likes that the models of the test learn from."""
     return [user.train + user.validation for user in data.split.users if not user.is_new]
-
-
-def with_hybrid(scores: dict[str, np.ndarray], settings: Settings) -> dict[str, np.ndarray]:
-    """Adds the scores of the hybrid to those of the models."""
-    assert settings.weights is not None
-    return {**scores, HYBRID: combined(scores, settings.weights)}
 
 
 def diverse_lists(question: Question, scores: np.ndarray, vectors: np.ndarray, trade: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from apps.recommender.data.folder import DataFolder
 from apps.recommender.data.tables import Item
-from apps.recommender.evaluation.comparison import Comparison, with_hybrid
+from apps.recommender.evaluation.comparison import Comparison
 from apps.recommender.evaluation.question import Question, new_items_question, next_likes_question
 from apps.recommender.models.ranking import best_items
 
@@ -39,7 +39,7 @@ def example_users(data: DataFolder, found: Comparison, names: list[str]) -> list
     question = next_likes_question(data)
     order = sorted(range(len(question.histories)), key=lambda row: len(question.histories[row]))
     rows = [order[round(len(order) * part)] for part in (0.2, 0.5, 0.7, 0.9)][:_USERS]
-    scores = with_hybrid(found.models.scores([question.histories[row] for row in rows]), found.settings)
+    scores = found.models.scores([question.histories[row] for row in rows])
     return [
         _example(data, question, row, place, {name: scores[name] for name in names}) for place, row in enumerate(rows)
     ]

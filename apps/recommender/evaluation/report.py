@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 
 from apps.recommender.data.folder import DataFolder
-from apps.recommender.evaluation.comparison import HYBRID, Comparison
+from apps.recommender.evaluation.comparison import Comparison
 from apps.recommender.evaluation.examples import example_new_items, example_users
-from apps.recommender.evaluation.fitted import FACTORIZATION, POPULARITY
+from apps.recommender.evaluation.fitted import FACTORIZATION, HYBRID, POPULARITY
 from apps.recommender.evaluation.metrics import Quality
 
 _TEMPLATE = "report.html.j2"
@@ -28,7 +28,6 @@ def write_report(path: Path, data: DataFolder, found: Comparison) -> None:
         data: The data.
         found: The results.
     """
-    text_model = _text_model(found)
     best_for_new_items = max(found.new_items, key=lambda name: found.new_items[name].ndcg)
     values = {
         "questions": [
@@ -42,7 +41,7 @@ def write_report(path: Path, data: DataFolder, found: Comparison) -> None:
         "curve": _curve(found),
         "width": _WIDTH,
         "height": _HEIGHT,
-        "examples": example_users(data, found, [POPULARITY, FACTORIZATION, text_model, HYBRID]),
+        "examples": example_users(data, found, [POPULARITY, FACTORIZATION, found.text_model, HYBRID]),
         "new_items": example_new_items(data, found, best_for_new_items),
         "counts": {
             "items": len(data.items),
@@ -54,11 +53,6 @@ def write_report(path: Path, data: DataFolder, found: Comparison) -> None:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(resources.files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
     path.write_text(template.render(values), encoding="utf-8")
-
-
-def _text_model(found: Comparison) -> str:
-    assert found.settings.weights is not None
-    return next(name for name in found.settings.weights if name not in (POPULARITY, FACTORIZATION))
 
 
 def _question(title: str, question: str, qualities: Mapping[str, Quality]) -> dict[str, Any]:

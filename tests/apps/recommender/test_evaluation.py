@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from apps.recommender.evaluation.comparison import HYBRID, compare
-from apps.recommender.evaluation.fitted import FACTORIZATION, GENRES, POPULARITY
+from apps.recommender.evaluation.comparison import compare
+from apps.recommender.evaluation.fitted import FACTORIZATION, GENRES, HYBRID, POPULARITY
 from apps.recommender.evaluation.metrics import ndcg_of, quality_of, recall_of
 from apps.recommender.evaluation.question import (
     new_items_question,
