@@ -47,7 +47,6 @@ def _rule(command: Callable[..., Any]) -> Callable[..., Any]:
     rule = Rule()
     for name, kind, default, text in reversed(
         (
-            ("window", int, rule.window, "The hours that are compared with the past."),
             ("step", int, rule.step, "The minutes between two looks."),
             ("baseline", int, rule.baseline, "The days of the past."),
             ("false-alarms", float, rule.false_alarms, "The false alarms a week that the threshold allows for."),
@@ -56,7 +55,16 @@ def _rule(command: Callable[..., Any]) -> Callable[..., Any]:
         )
     ):
         command = click.option(f"--{name}", type=kind, default=default, show_default=True, help=text)(command)
-    return command
+    window = click.option(
+        "--window",
+        "windows",
+        type=int,
+        multiple=True,
+        default=rule.windows,
+        show_default=True,
+        help="The hours that are compared with the past. Can be repeated.",
+    )
+    return window(command)
 
 
 def _channels(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -255,7 +263,7 @@ def _scorer(topic_model: str, sentiment_model: str, negative: str, engine: str) 
 
 def _chosen_rule(values: dict[str, Any]) -> Rule:
     """Takes the options of the rule out of `values`."""
-    names = ("window", "step", "baseline", "false_alarms", "cool_down", "least")
+    names = ("windows", "step", "baseline", "false_alarms", "cool_down", "least")
     return Rule(**{name: values.pop(name) for name in names})
 
 

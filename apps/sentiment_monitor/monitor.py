@@ -119,7 +119,7 @@ class Monitor:
             for look, begins in looks:
                 if begins:
                     channels = self._channels if now - look.time <= _SENT_WITHIN else []
-                    number = insert_alert(connection, look, self.rule, self._scorer.negative, channels)
+                    number = insert_alert(connection, look, self._scorer.negative, channels)
                     _LOG.info("alert %d: %s, %s", number, look.topic, look.kind)
                 connection.execute(
                     "UPDATE alerts SET last_time = ? "

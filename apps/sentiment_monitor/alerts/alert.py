@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.sentiment_monitor.surges.looks import Look
-from apps.sentiment_monitor.surges.rule import HOUR, NEGATIVE, Rule
+from apps.sentiment_monitor.surges.rule import HOUR, NEGATIVE
 from apps.sentiment_monitor.times import show_time
 
 _EXAMPLES = 5
@@ -70,20 +70,20 @@ class Alert:
         return cls(row["id"], row["topic"], row["kind"], row["time"], row["last_time"], json.loads(row["details"]))
 
 
-def insert_alert(connection: sqlite3.Connection, look: Look, rule: Rule, negative: str, channels: Sequence[str]) -> int:
+def insert_alert(connection: sqlite3.Connection, look: Look, negative: str, channels: Sequence[str]) -> int:
     """Stores an alert, and that it is to be sent on the channels; returns its number."""
-    where = "negative_probability DESC" if look.kind == NEGATIVE else "time DESC"
+    order = "negative_probability DESC, time DESC" if look.kind == NEGATIVE else "time DESC"
     condition = "AND sentiment = ?" if look.kind == NEGATIVE else "AND ? IS NOT NULL"
     examples = connection.execute(
-        f"SELECT text FROM headlines WHERE topic = ? AND time >= ? AND time < ? {condition} ORDER BY {where} LIMIT ?",
-        (look.topic, look.time - rule.window * HOUR, look.time, negative, _EXAMPLES),
+        f"SELECT text FROM headlines WHERE topic = ? AND time >= ? AND time < ? {condition} ORDER BY {order} LIMIT ?",
+        (look.topic, look.time - look.window * HOUR, look.time, negative, _EXAMPLES),
     ).fetchall()
     details = {
         "p_value": look.p_value,
         "count": look.count,
         "negative": look.negative,
         "expected": round(look.expected, 4),
-        "window": rule.window,
+        "window": look.window,
         "examples": [row[0] for row in examples],
     }
     number = connection.execute(

@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-WIDTH, HEIGHT = 560, 216
+WIDTH, HEIGHT = 560, 218
 _LEFT, _RIGHT = 40, 8
-_SHARE = (18, 106)
-_VOLUME = (122, 194)
+_SHARE = (20, 106)
+_VOLUME = (132, 196)
 """The upper and the lower border of the two panels."""
 
 
@@ -81,7 +81,7 @@ def make_chart(
     bins = len(everything)
     step = (WIDTH - _LEFT - _RIGHT) / max(1, bins)
     shares = np.divide(negative, everything, out=np.full(bins, np.nan), where=everything > 0)
-    top_share = next(top for top in (0.25, 0.5, 1.0) if top >= np.nanmax([*shares, usual or 0.0, 0.0]))
+    top_share = next(top for top in (0.2, 0.5, 1.0) if top >= np.nanmax([*shares, usual or 0.0, 0.0]))
     top_volume = _round_up(int(everything.max(initial=1)))
 
     def share_place(share: float) -> float:
@@ -116,8 +116,9 @@ def make_chart(
         [Mark(share_place(share), f"{share:.0%}") for share in (0.0, top_share / 2, top_share)],
         [Mark(volume_place(volume), f"{volume:,}") for volume in (0, top_volume)],
         [
-            Mark(across(begin + (index + 0.5) * seconds), _moment(begin + index * seconds, seconds))
-            for index in range(every // 2, bins, every)
+            Mark(across(begin + index * seconds), _moment(begin + index * seconds, max(seconds, every * seconds)))
+            for index in range(bins)
+            if (begin // seconds + index) % every == 0 and 0 < index < bins - 1
         ],
         [Mark(across(time), text) for time, text in alerts],
     )
@@ -135,10 +136,10 @@ def _runs(values: np.ndarray) -> list[list[int]]:
 
 
 def _round_up(value: int) -> int:
-    """Returns the next number that begins with 1, 2 or 5 and goes on with zeros."""
+    """Returns the next number with one digit before its zeros."""
     power = 1
     while True:
-        for factor in (1, 2, 5):
+        for factor in (1, 2, 3, 4, 5, 6, 8):
             if factor * power >= value:
                 return factor * power
         power *= 10

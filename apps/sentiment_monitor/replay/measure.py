@@ -42,7 +42,7 @@ class Detection:
         kind: The kind of the surges.
         size: Their size; see `Plant`.
         planted: Their number.
-        found: The number of those that were found before their end, or at most a window later.
+        found: The number of those that were found before their end, or at most the shortest window later.
         median_hours: The median of the delay of those that were found; NaN if none was.
         slowest_hours: The ninth decile of the delay.
     """
@@ -115,7 +115,7 @@ def _detection(plants: Sequence[Plant], alerts: Sequence[Look], rule: Rule) -> D
             alert.time - plant.begin
             for alert in alerts
             if (alert.kind, alert.topic) == (plant.kind, plant.topic)
-            and plant.begin < alert.time <= plant.end + rule.window * HOUR
+            and plant.begin < alert.time <= plant.end + min(rule.windows) * HOUR
         ]
         delays += [min(found) / HOUR] if found else []
     median, slowest = np.quantile(delays, [0.5, 0.9]) if delays else (math.nan, math.nan)

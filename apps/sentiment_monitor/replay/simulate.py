@@ -11,17 +11,17 @@ import numpy as np
 
 from apps.sentiment_monitor.errors import MonitorError
 from apps.sentiment_monitor.replay.stream import MONDAY, Plant, Text, draw_stream
-from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME, WEEK
+from apps.sentiment_monitor.surges.rule import DAY, NEGATIVE, VOLUME, WEEK
 
 _WEEKS = 6
-_SOURCES = ("Courier", "Gazette", "Herald", "Journal", "Observer", "Tribune")
+_SOURCES = tuple("Courier Echo Gazette Herald Journal Ledger Mercury Monitor Observer Post Tribune Wire".split())
 
 
 def write_headlines(texts: Sequence[Text], output: Path, now: float, *, seed: int = 0) -> int:
     """Writes five weeks and more of headlines until now, and returns their number.
 
-    Nine days ago there were three times as many headlines about sports, and in the last 18 hours more than half of the
-    financial headlines are negative.
+    On the last full weekday, more than half of the financial headlines are negative; five working days before it there
+    were three times as many headlines about sports.
 
     Args:
         texts: The headlines to draw from.
@@ -33,9 +33,12 @@ def write_headlines(texts: Sequence[Text], output: Path, now: float, *, seed: in
         raise MonitorError(f"expected a new file for --output. Received: {output}, which exists")
     rng = np.random.default_rng(seed)
     monday = now - (now - MONDAY) % WEEK - (_WEEKS - 1) * WEEK
+    day = now - (now - MONDAY) % DAY - DAY
+    while (day - MONDAY) % WEEK >= 5 * DAY:
+        day -= DAY
     plants = [
-        Plant(VOLUME, "Sports", now - 9 * DAY, now - 8 * DAY, 3.0),
-        Plant(NEGATIVE, "Business", now - 18 * HOUR, now, 0.6),
+        Plant(VOLUME, "Sports", day - WEEK, day - WEEK + DAY, 3.0),
+        Plant(NEGATIVE, "Business", day, day + DAY, 0.6),
     ]
     stream = draw_stream(texts, _WEEKS, plants, rng, monday=monday)
     rows = sorted((time, text.text, _SOURCES[rng.integers(len(_SOURCES))]) for time, text in stream if time <= now)

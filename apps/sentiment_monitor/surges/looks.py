@@ -31,6 +31,7 @@ class Look:
         count: The number of headlines of the topic in the window.
         negative: The number of negative ones among them.
         expected: What the past lets expect: for NEGATIVE a share of `count`, for VOLUME a number of headlines.
+        window: The hours of the window.
     """
 
     topic: str
@@ -40,10 +41,11 @@ class Look:
     count: int
     negative: int
     expected: float
+    window: int
 
 
 def significant_looks(counts: Counts, rule: Rule, first: int, last: int) -> Iterator[Look]:
-    """Yields the significant looks, in the order of time.
+    """Yields the significant looks, in the order of time; of several windows, the one with the smallest p-value.
 
     Args:
         counts: The counts, which begin `rule.past_bins` before the first look or earlier. Bins before them are empty.
@@ -51,30 +53,41 @@ def significant_looks(counts: Counts, rule: Rule, first: int, last: int) -> Iter
         first: The number of the bin at whose beginning the first look is.
         last: The same for the last look.
     """
-    totals = _Windows(counts.all.sum(0)[None], counts.first)
-    everything, negative = _Windows(counts.all, counts.first), _Windows(counts.negative, counts.first)
+    past = _Past(counts, rule)
     threshold = rule.threshold(len(counts.topics))
-    width = rule.window_bins
     for look in range(first, last + 1):
-        now, now_negative = everything.sums(np.array([look]), width)[:, 0], negative.sums(np.array([look]), width)[:, 0]
-        if now.max(initial=0) < rule.least:
+        found: dict[tuple[str, str], Look] = {}
+        for window in rule.windows:
+            for each in _looks_of_window(counts, past, rule, look, window):
+                key = each.topic, each.kind
+                if each.p_value < threshold and (key not in found or each.p_value < found[key].p_value):
+                    found[key] = each
+        yield from found.values()
+
+
+def _looks_of_window(counts: Counts, past: _Past, rule: Rule, look: int, window: int) -> Iterator[Look]:
+    """Yields the looks at each topic, whether they are significant or not."""
+    width = rule.bins_of(window)
+    now, now_negative = past.sums(np.array([look]), width)[:, :, 0]
+    if now.max(initial=0) < rule.least:
+        return
+    days = past.days(look)
+    if len(days) < LEAST_DAYS:
+        return
+    # The windows of a day are those that end a number of whole days before the look, and those before them.
+    ends = days[:, None] - width * np.arange(rule.day_bins // width)
+    alike = past.alike(days, look)
+    all_before, negative_before = past.sums(ends, width)
+    for index, topic in enumerate(counts.topics):
+        count, negative, before = int(now[index]), int(now_negative[index]), all_before[index]
+        if count < rule.least or before.sum() < _LEAST_PAST:
             continue
-        past = _Past(rule, look, totals)
-        if past.is_short:
-            continue
-        past_all, past_negative = everything.sums(past.ends, width), negative.sums(past.ends, width)
-        for index, topic in enumerate(counts.topics):
-            history = past_all[index]
-            if now[index] < rule.least or history.sum() < _LEAST_PAST:
-                continue
-            found = {
-                NEGATIVE: _negative(now[index], now_negative[index], history, past_negative[index], rule.least),
-                VOLUME: _volume(now[index], history[past.alike]),
-            }
-            for kind, (p_value, expected) in found.items():
-                if p_value < threshold:
-                    time = float(look * counts.seconds)
-                    yield Look(topic, kind, time, p_value, int(now[index]), int(now_negative[index]), expected)
+        found = {
+            NEGATIVE: _negative(count, negative, before, negative_before[index], rule.least),
+            VOLUME: _volume(count, before[alike]),
+        }
+        for kind, (p_value, expected) in found.items():
+            yield Look(topic, kind, float(look * counts.seconds), p_value, count, negative, expected, window)
 
 
 def _negative(
@@ -95,44 +108,48 @@ def _volume(count: int, days: np.ndarray) -> tuple[float, float]:
     return volume_p_value(int(count), days[:, 0], volume_dispersion(days)), expected
 
 
-class _Windows:
-    """Sums of bins."""
-
-    def __init__(self, bins: np.ndarray, first: int) -> None:
-        self._sums = np.concatenate([np.zeros((len(bins), 1), np.int64), bins.cumsum(1)], 1)
-        self._first = first
-
-    def sums(self, ends: np.ndarray, width: int) -> np.ndarray:
-        """Returns the sums of the `width` bins before each end, int64 [topics, *ends.shape]."""
-        last = self._sums.shape[1] - 1
-        places = np.clip(ends - self._first, 0, last)
-        begins = np.clip(ends - self._first - width, 0, last)
-        sums: np.ndarray = self._sums[:, places] - self._sums[:, begins]
-        return sums
-
-
 class _Past:
-    """The windows that a look compares with: those of each of the last days, at the same times of the day.
-
-    The windows of a day are those that end a number of whole days before the look, and those before them, back to the
-    next day. Days without any headline are left out, since the monitor did not run or had no network.
+    """Sums of headlines in windows, and the days that a look compares with.
 
     Args:
+        counts: The counts.
         rule: The settings of the rule.
-        look: The number of the bin at which the look is.
-        totals: The numbers of headlines of all topics together.
     """
 
-    def __init__(self, rule: Rule, look: int, totals: _Windows) -> None:
-        days = look - rule.day_bins * np.arange(1, rule.baseline + 1)
-        days = days[totals.sums(days, rule.day_bins)[0] > 0]
-        self.is_short = len(days) < LEAST_DAYS
-        self.ends = days[:, None] - rule.window_bins * np.arange(rule.day_bins // rule.window_bins)
-        """The ends of the windows, as numbers of bins [days, windows of a day]; the first are at the time of day of the
-        look."""
-        weekend = _is_weekend(days, rule) == _is_weekend(np.array([look]), rule)
-        self.alike = weekend if weekend.sum() >= LEAST_DAYS else np.full(len(days), True)
-        """The days to compare numbers of headlines with: weekdays or weekends, if they are enough."""
+    def __init__(self, counts: Counts, rule: Rule) -> None:
+        both = np.stack([counts.all, counts.negative])
+        self._sums = np.concatenate([np.zeros((*both.shape[:2], 1), np.int64), both.cumsum(2)], 2)
+        self._first, self._rule = counts.first, rule
+
+    def sums(self, ends: np.ndarray, width: int) -> np.ndarray:
+        """Returns the headlines and the negative ones in the `width` bins before each end.
+
+        Args:
+            ends: The ends, as numbers of bins, of any shape.
+            width: The number of bins.
+
+        Returns:
+            The sums, int64 [2, topics, *ends.shape].
+        """
+        last = self._sums.shape[2] - 1
+        places = np.clip(ends - self._first, 0, last)
+        begins = np.clip(ends - self._first - width, 0, last)
+        sums: np.ndarray = self._sums[:, :, places] - self._sums[:, :, begins]
+        return sums
+
+    def days(self, look: int) -> np.ndarray:
+        """Returns the ends of the days before a look, at its time of the day.
+
+        Days without any headline are left out, since the monitor did not run or had no network.
+        """
+        days = look - self._rule.day_bins * np.arange(1, self._rule.baseline + 1)
+        kept: np.ndarray = days[self.sums(days, self._rule.day_bins)[0].sum(0) > 0]
+        return kept
+
+    def alike(self, days: np.ndarray, look: int) -> np.ndarray:
+        """Returns which days a number of headlines is compared with: weekdays or weekends, if they are enough."""
+        alike = _is_weekend(days, self._rule) == _is_weekend(np.array([look]), self._rule)
+        return alike if alike.sum() >= LEAST_DAYS else np.full(len(days), True)
 
 
 def _is_weekend(ends: np.ndarray, rule: Rule) -> np.ndarray:

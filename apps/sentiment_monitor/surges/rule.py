@@ -19,7 +19,8 @@ class Rule:
     """When a topic surges.
 
     Args:
-        window: The hours that are compared with the past; 24 is a multiple of it.
+        windows: The hours that are compared with the past; 24 is a multiple of each. A short window finds strong surges
+            soon, and a long one finds weak surges at all.
         step: The minutes between two looks; 60 is a multiple of it.
         baseline: The days before the window that are the past.
         false_alarms: The number of false alarms a week, over all topics, that the threshold allows for.
@@ -27,7 +28,7 @@ class Rule:
         least: The smallest number of headlines (of negative ones, for that kind) in the window of an alert.
     """
 
-    window: int = 6
+    windows: tuple[int, ...] = (6, 24)
     step: int = 30
     baseline: int = 28
     false_alarms: float = 0.2
@@ -35,8 +36,11 @@ class Rule:
     least: int = 5
 
     def __post_init__(self) -> None:
-        if self.window < 1 or 24 % self.window:
-            raise UsageError(f"expected a --window that divides 24 hours. Received: {self.window}")
+        for window in self.windows:
+            if window < 1 or 24 % window:
+                raise UsageError(f"expected a --window that divides 24 hours. Received: {window}")
+        if not self.windows or len(set(self.windows)) < len(self.windows):
+            raise UsageError(f"expected each --window once. Received: {', '.join(map(str, self.windows))}")
         if self.step < 1 or 60 % self.step:
             raise UsageError(f"expected a --step that divides 60 minutes. Received: {self.step}")
         if self.baseline < 7:
@@ -49,10 +53,9 @@ class Rule:
         """The seconds between two looks, which are the bins of counts."""
         return self.step * 60
 
-    @property
-    def window_bins(self) -> int:
-        """The number of bins in a window."""
-        return self.window * 60 // self.step
+    def bins_of(self, window: int) -> int:
+        """Returns the number of bins in a window of some hours."""
+        return window * 60 // self.step
 
     @property
     def day_bins(self) -> int:
@@ -71,5 +74,5 @@ class Rule:
         the threshold, however much the looks depend on each other. So this threshold keeps false alarms at
         `false_alarms` a week or below: alerts are fewer than significant looks, since a surge is one alert.
         """
-        looks = WEEK / self.step_seconds * topics * len(KINDS)
+        looks = WEEK / self.step_seconds * topics * len(KINDS) * len(self.windows)
         return self.false_alarms / looks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 def volume_p_value(count: int, comparable: np.ndarray, dispersion: float) -> float:
@@ -28,7 +28,8 @@ def volume_p_value(count: int, comparable: np.ndarray, dispersion: float) -> flo
     mean = (comparable.sum() + 0.5) / days
     variance = mean * dispersion * (1 + 1 / days)
     size = mean**2 / (variance - mean)
-    return float(stats.nbinom.sf(count - 1, size, mean / variance))
+    # The regularized incomplete beta function is the upper tail of the negative binomial distribution.
+    return float(special.betainc(count, size, 1 - mean / variance))
 
 
 def volume_dispersion(windows: np.ndarray) -> float:
@@ -74,4 +75,12 @@ def share_p_value(negative: int, count: int, past_negative: np.ndarray, past_all
     uncertainty = (1 + (sizes.mean() - 1) * correlation) / total
     correlation = min(0.99, correlation + (1 - correlation) * uncertainty)
     size = 1 / correlation - 1
-    return float(stats.betabinom.sf(negative - 1, count, share * size, (1 - share) * size))
+    return _beta_binomial_tail(negative, count, share * size, (1 - share) * size)
+
+
+def _beta_binomial_tail(least: int, count: int, first: float, second: float) -> float:
+    """Returns the probability that a beta-binomial number is `least` or larger."""
+    numbers = np.arange(least, count + 1)
+    choices = -np.log(count + 1) - special.betaln(count - numbers + 1, numbers + 1)
+    logarithms = choices + special.betaln(numbers + first, count - numbers + second) - special.betaln(first, second)
+    return float(min(1.0, np.exp(logarithms).sum()))

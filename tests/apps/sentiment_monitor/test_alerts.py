@@ -11,15 +11,15 @@ from apps.sentiment_monitor.errors import UsageError
 from apps.sentiment_monitor.headline import Headline
 from apps.sentiment_monitor.scoring import Score
 from apps.sentiment_monitor.surges.looks import Look
-from apps.sentiment_monitor.surges.rule import NEGATIVE, VOLUME, Rule
+from apps.sentiment_monitor.surges.rule import NEGATIVE, VOLUME
 
 TIME = 1_777_622_400.0
-LOOK = Look("World", NEGATIVE, TIME, 1e-6, 20, 12, 0.1)
+LOOK = Look("World", NEGATIVE, TIME, 1e-6, 20, 12, 0.1, 6)
 
 
 def add_alert(store, look, *channels):
     with store.transaction() as connection:
-        number = insert_alert(connection, look, Rule(), "negative", channels)
+        number = insert_alert(connection, look, "negative", channels)
     (row,) = store.rows("SELECT * FROM alerts WHERE id = ?", number)
     return Alert.of_row(row)
 
@@ -34,7 +34,7 @@ def test_the_words_of_an_alert(store):
         "12 of 20 headlines (60%) in the 6 hours before 2026-05-01 08:00 UTC are negative; 10% are usual (p = 1e-06)."
     )
     assert alert.details["examples"] == ["a", "c"]
-    volume = add_alert(store, Look("World", VOLUME, TIME, 1e-6, 20, 12, 7.25))
+    volume = add_alert(store, Look("World", VOLUME, TIME, 1e-6, 20, 12, 7.25, 6))
     assert volume.explanation == "20 headlines in the 6 hours before 2026-05-01 08:00 UTC; 7.2 are usual (p = 1e-06)."
     assert volume.details["examples"] == ["a", "b", "c"]
 

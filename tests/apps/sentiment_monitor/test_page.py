@@ -8,7 +8,7 @@ from apps.sentiment_monitor.page.app import make_app
 from apps.sentiment_monitor.page.chart import make_chart
 from apps.sentiment_monitor.scoring import Score
 from apps.sentiment_monitor.surges.looks import Look
-from apps.sentiment_monitor.surges.rule import NEGATIVE, Rule
+from apps.sentiment_monitor.surges.rule import NEGATIVE
 
 NOW = 1_777_622_400.0
 """1 May 2026, 8 o'clock."""
@@ -30,7 +30,7 @@ def filled(store):
     store.add(headlines, scores, problems=[Problem("a.csv:3", "bad <row>")], now=NOW)
     store.set_state("models", {"topics": ["World", "Sci/Tech", "Sports"], "negative": "negative"})
     with store.transaction() as connection:
-        insert_alert(connection, Look("World", NEGATIVE, NOW - 1800, 1e-5, 9, 8, 0.1), Rule(), "negative", ["file a"])
+        insert_alert(connection, Look("World", NEGATIVE, NOW - 1800, 1e-5, 9, 8, 0.1, 6), "negative", ["file a"])
     return store
 
 
@@ -84,10 +84,10 @@ def test_the_service_is_unhealthy_when_the_monitor_stands_still(store):
 def test_a_chart_interrupts_its_line_where_there_is_nothing():
     everything, negative = np.array([4, 4, 0, 2, 0]), np.array([1, 3, 0, 2, 0])
     chart = make_chart(everything, negative, begin=NOW, seconds=3600, usual=0.25, alerts=[(NOW + 7200, "alert")])
-    assert chart.lines == ["91.2,84.0 193.6,40.0"]
-    assert chart.dots == [(398.4, 18.0)]
+    assert chart.lines == ["91.2,84.5 193.6,41.5"]
+    assert chart.dots == [(398.4, 20.0)]
     assert [mark.text for mark in chart.shares] == ["0%", "50%", "100%"]
-    assert [mark.text for mark in chart.volumes] == ["0", "5"]
+    assert [mark.text for mark in chart.volumes] == ["0", "4"]
     assert [bar.title for bar in chart.bars][:1] == ["08:00: 4 headlines, 1 negative"]
-    assert chart.usual == 84.0
+    assert chart.usual == 84.5
     assert [(mark.place, mark.text) for mark in chart.alerts] == [(244.8, "alert")]

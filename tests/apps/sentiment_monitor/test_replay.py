@@ -49,7 +49,7 @@ def test_planted_surges_change_what_they_should():
 
 
 def test_large_surges_are_found_and_calm_weeks_stay_calm():
-    found = measure(TEXTS, TOPICS, Rule(step=60, window=6), calm_weeks=4, surges=4, seed=1)
+    found = measure(TEXTS, TOPICS, Rule(step=60), calm_weeks=4, surges=4, seed=1)
     assert found["false_alarms"]["alerts"] <= 2
     assert found["false_alarms"]["high"] > found["false_alarms"]["per_week"]
     by_size = {(row["kind"], row["size"]): row for row in found["detections"]}
@@ -69,16 +69,18 @@ def sources(tmp_path):
             [(number % 4 + 1, f"Title {number}", "Body") for number in range(20)]
         )
         file.write('"1","title  0","Body"\n')
+        file.write('"2","Ada #39;s win","Body"\n')
     (tmp_path / "bank.txt").write_text("".join(f"Größe {n} @x@neutral\n" for n in range(10)), encoding="latin-1")
     return tmp_path / "ag.csv", tmp_path / "bank.txt"
 
 
 def test_the_data_sets_are_split_without_a_text_in_both_parts(sources, tmp_path):
     counts = write_data_sets(*sources, tmp_path / "data")
-    assert counts == dict(zip(FILES, [12, 8, 6, 4], strict=True))
+    assert counts == dict(zip(FILES, [13, 8, 6, 4], strict=True))
     parts = [read_labelled(tmp_path / "data" / name) for name in FILES]
     texts = [text.casefold() for text, _ in parts[0] + parts[1]]
-    assert len(set(texts)) == 20
+    assert len(set(texts)) == 21
+    assert "ada's win" in texts
     assert ("Title 5", "Sports") in parts[0] + parts[1]
     assert {label for _, label in parts[2]} == {"neutral"}
     assert "Größe 1 @x" in [text for text, _ in parts[2] + parts[3]]
@@ -107,5 +109,6 @@ def test_simulated_headlines_end_now(tmp_path):
     assert times == sorted(times)
     assert now - HOUR < times[-1] <= now
     assert times[0] < now - 5 * WEEK
-    recent = [row["text"] for row, time in zip(rows, times, strict=True) if time > now - 18 * HOUR]
+    yesterday = now - (now - MONDAY) % DAY - DAY
+    recent = [row["text"] for row, time in zip(rows, times, strict=True) if yesterday <= time < yesterday + DAY]
     assert recent.count("a loss") > recent.count("a report")

@@ -32,6 +32,19 @@ def test_with_a_long_past_the_tests_are_those_of_known_rates():
     assert share_p_value(12, 30, past, past * 10) == pytest.approx(stats.binom.sf(11, 30, 0.1), rel=1e-2)
 
 
+def test_the_tails_are_those_of_scipy():
+    past, days = np.array([1, 0, 5, 2, 0, 3]), np.array([10, 12, 9, 10, 11, 10])
+    assert volume_p_value(20, days, 1.7) == pytest.approx(stats.nbinom.sf(19, *nbinom_of(days, 1.7)))
+    assert share_p_value(1, 1, past, days) == pytest.approx((past.sum() + 0.5) / (days.sum() + 1))
+    assert share_p_value(0, 7, past, days) == pytest.approx(1)
+
+
+def nbinom_of(days, dispersion):
+    mean = (days.sum() + 0.5) / len(days)
+    variance = mean * dispersion * (1 + 1 / len(days))
+    return mean**2 / (variance - mean), mean / variance
+
+
 def test_a_short_past_and_clusters_make_p_values_larger():
     assert volume_p_value(25, np.full(8, 10), 1.0) > 2 * stats.poisson.sf(24, 10)
     assert volume_p_value(25, np.full(100, 10), 2.0) > 20 * stats.poisson.sf(24, 10)
@@ -61,7 +74,7 @@ def test_p_values_are_as_often_small_as_they_say():
 
 
 def test_the_threshold_shares_the_false_alarms_among_all_looks():
-    assert Rule(false_alarms=0.5).threshold(4) == pytest.approx(0.5 / (336 * 4 * 2))
+    assert Rule(false_alarms=0.5).threshold(4) == pytest.approx(0.5 / (336 * 4 * 2 * 2))
 
 
 def test_a_surge_of_headlines_is_found_soon_and_alerts_once():
@@ -130,7 +143,8 @@ def test_a_surge_is_over_after_the_cool_down():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"window": 5}, "expected a --window that divides 24 hours. Received: 5"),
+        ({"windows": (6, 5)}, "expected a --window that divides 24 hours. Received: 5"),
+        ({"windows": (6, 6)}, "expected each --window once. Received: 6, 6"),
         ({"step": 25}, "expected a --step that divides 60 minutes. Received: 25"),
         ({"baseline": 6}, "expected a --baseline of at least 7 days. Received: 6"),
         ({"false_alarms": 0.0}, r"expected --false-alarms above 0. Received: 0.0"),
