@@ -119,4 +119,4 @@ def _chance(question: Question) -> float:
     """Returns the expected recall of random lists."""
     left = (~question.excluded).sum(1)
     wanted = np.array([len(own) for own in question.wanted])
-    return float((wanted * TOP / left / np.minimum(wanted, TOP)).mean())
+    return float((wanted * np.minimum(TOP, left) / left / np.minimum(wanted, TOP)).mean())
