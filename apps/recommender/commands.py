@@ -113,8 +113,12 @@ def _errors_as_lines() -> Iterator[None]:
     try:
         yield
     except kbert.KbertError as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"Error: {' '.join(getattr(error, 'command_line_message', str(error)).split())}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{where}", err=True)
+        sys.exit(1)
 
 
 def program() -> None:

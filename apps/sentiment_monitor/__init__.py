@@ -8,5 +8,5 @@ alerts/     webhook, file and e-mail, with an outbox that repeats what failed
 monitor     the loop that joins them
 page/       the page, by Starlette
 replay/     how soon planted surges are found, and how often the rule is wrong
-commands    the command line
+commands    the command line; options has the options of several commands
 """

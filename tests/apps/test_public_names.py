@@ -58,4 +58,4 @@ def test_examples_in_docstrings_run(app):
             result = doctest.testmod(importlib.import_module(name))
             assert result.failed == 0, name
             tried += result.attempted
-    assert tried >= 3
+    assert tried >= 2

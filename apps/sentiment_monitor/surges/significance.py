@@ -22,7 +22,7 @@ def volume_p_value(count: int, comparable: np.ndarray, dispersion: float) -> flo
     Example:
         >>> import numpy as np
         >>> round(volume_p_value(30, np.full(20, 10), 1.0), 9)
-        5.26e-07
+        6.46e-07
     """
     days = len(comparable)
     mean = (comparable.sum() + 0.5) / days
@@ -63,7 +63,7 @@ def share_p_value(negative: int, count: int, past_negative: np.ndarray, past_all
     Example:
         >>> import numpy as np
         >>> round(share_p_value(15, 30, np.full(100, 2), np.full(100, 20)), 8)
-        2.8e-07
+        5e-08
     """
     total = int(past_all.sum())
     share = (past_negative.sum() + 0.5) / (total + 1)
