@@ -30,7 +30,7 @@ def main() -> None:
 @click.option("--ratings", type=_FILE, required=True, help="CSV with a header: user, item, rating, timestamp.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @click.option("--like-from", default=4.0, show_default=True, help="The smallest rating that is a like.")
-@click.option("--pairs", default=12_000, show_default=True, help="The number of pairs for fine-tuning.")
+@click.option("--pairs", default=8_000, show_default=True, help="The number of pairs for fine-tuning.")
 @click.option("--seed", default=0, show_default=True, help="Determines the split and the pairs.")
 def prepare(items: Path, ratings: Path, output: Path, like_from: float, pairs: int, seed: int) -> None:
     """Split ratings by time, and write pairs of items for `kbert finetune embedding`."""

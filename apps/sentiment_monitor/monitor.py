@@ -15,13 +15,15 @@ from apps.sentiment_monitor.sources.source import Batch, Source
 from apps.sentiment_monitor.store import Store
 from apps.sentiment_monitor.surges.counts import stored_counts
 from apps.sentiment_monitor.surges.looks import significant_looks
-from apps.sentiment_monitor.surges.rule import HOUR, Rule
+from apps.sentiment_monitor.surges.rule import DAY, HOUR, Rule
 from apps.sentiment_monitor.surges.surges import OpenSurges, new_surges
 
 _LOG = logging.getLogger("sentiment_monitor")
 _LAST_LOOK, _MODELS = "last look", "models"
 _SENT_WITHIN = 48 * HOUR
 """Alerts about older times are shown on the page, and not sent: they come from an archive that was read."""
+_LOOKS_BACK = 60 * DAY
+"""Surges before this time are not looked for, since an archive may be long."""
 POLL_SECONDS = 2.0
 
 
@@ -106,6 +108,7 @@ class Monitor:
             first = last if oldest is None else math.floor(oldest / seconds) + 1
             if done is not None:
                 first = max(first, math.ceil(done["look"] * done["seconds"] / seconds) + 1)
+        first = max(first, last - _LOOKS_BACK // seconds)
         if first > last:
             return
         begin, end = (first - self.rule.past_bins) * seconds, last * seconds
