@@ -17,7 +17,7 @@ from apps.recommender.evaluation.metrics import Quality
 
 _TEMPLATE = "report.html.j2"
 _WIDTH, _HEIGHT = 560, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 60, 16, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 60, 24, 40
 
 
 def write_report(path: Path, data: DataFolder, found: Comparison) -> None:
@@ -90,6 +90,6 @@ def _curve(found: Comparison) -> dict[str, Any]:
     return {
         "line": " ".join(f"{x},{y}" for x, y in points),
         "points": [{"x": x, "y": y, "trade": row.trade} for (x, y), row in zip(points, found.diversity, strict=True)],
-        "ticks_x": [{"x": place(x, 0)[0], "text": f"{x:.2f}"} for x in (low_x, (low_x + high_x) / 2, high_x)],
+        "ticks_x": [{"x": place(x, 0)[0], "text": f"{x:.3f}"} for x in (low_x, (low_x + high_x) / 2, high_x)],
         "ticks_y": [{"y": place(low_x, y)[1], "text": f"{y:.2f}"} for y in (0.0, high_y / 2, high_y)],
     }
