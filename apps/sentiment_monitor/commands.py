@@ -151,7 +151,7 @@ def simulate(data: Path, output: Path, seed: int) -> None:
 @click.argument("data", type=FOLDER)
 @model_options
 @click.option("--calm-weeks", default=52, show_default=True, help="The weeks without surges.")
-@click.option("--surges", default=40, show_default=True, help="The number of surges of each kind and size.")
+@click.option("--surges", default=20, show_default=True, help="The number of surges of each kind and size.")
 @click.option("--seed", default=0, show_default=True, help="Determines the replay.")
 @click.option("--scale", default=1.0, show_default=True, help="The factor by which there are more headlines.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

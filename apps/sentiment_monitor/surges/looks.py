@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ def _negative(
 ) -> tuple[float, float]:
     """Returns the p-value of a share, and the expected share."""
     share = past_negative.sum() / past.sum()
-    if negative < least or negative <= count * share:
+    if negative < least or _is_usual(negative, count * share, 1 - share):
         return 1.0, float(share)
     return share_p_value(int(negative), int(count), past_negative.ravel(), past.ravel()), float(share)
 
@@ -103,9 +104,23 @@ def _negative(
 def _volume(count: int, days: np.ndarray) -> tuple[float, float]:
     """Returns the p-value of a number of headlines, and the expected number; `days` are windows [days, of a day]."""
     expected = float(days[:, 0].mean())
-    if count <= expected:
+    if _is_usual(count, expected):
         return 1.0, expected
     return volume_p_value(int(count), days[:, 0], volume_dispersion(days)), expected
+
+
+def _is_usual(count: float, expected: float, factor: float = 1.0) -> bool:
+    """Returns whether a number is so near to the expected one that its p-value is above LARGEST_THRESHOLD.
+
+    Poisson and binomial numbers up to two standard deviations above their means have p-values above 0.023, and those of
+    the tests are larger. So most p-values need not be computed.
+
+    Args:
+        count: The number.
+        expected: The expected number.
+        factor: The variance of a number divided by its mean: 1 for Poisson numbers, and less for binomial ones.
+    """
+    return count <= expected + 2 * math.sqrt(expected * factor)
 
 
 class _Past:

@@ -10,6 +10,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 WEEK = 7 * DAY
 NEGATIVE, VOLUME = "negative", "volume"
+LARGEST_THRESHOLD = 0.02
 KINDS = (NEGATIVE, VOLUME)
 """More negative headlines among those of a topic; more headlines of a topic."""
 
@@ -75,4 +76,4 @@ class Rule:
         `false_alarms` a week or below: alerts are fewer than significant looks, since a surge is one alert.
         """
         looks = WEEK / self.step_seconds * topics * len(KINDS) * len(self.windows)
-        return self.false_alarms / looks
+        return min(LARGEST_THRESHOLD, self.false_alarms / looks)

@@ -4,8 +4,8 @@ from scipy import stats
 
 from apps.sentiment_monitor.errors import UsageError
 from apps.sentiment_monitor.surges.counts import Counts
-from apps.sentiment_monitor.surges.looks import significant_looks
-from apps.sentiment_monitor.surges.rule import NEGATIVE, VOLUME, Rule
+from apps.sentiment_monitor.surges.looks import _is_usual, significant_looks
+from apps.sentiment_monitor.surges.rule import LARGEST_THRESHOLD, NEGATIVE, VOLUME, Rule
 from apps.sentiment_monitor.surges.significance import share_p_value, volume_dispersion, volume_p_value
 from apps.sentiment_monitor.surges.surges import new_surges
 
@@ -52,6 +52,18 @@ def test_a_short_past_and_clusters_make_p_values_larger():
     assert share_p_value(12, 30, clustered, np.full(100, 20)) > 3 * share_p_value(
         12, 30, np.full(100, 2), np.full(100, 20)
     )
+
+
+def test_p_values_that_are_not_computed_are_not_significant():
+    for mean in (0.3, 1, 4, 9.5, 40, 1000):
+        count = int(mean + 2 * mean**0.5)
+        assert _is_usual(count, mean)
+        assert not _is_usual(count + 1, mean)
+        assert stats.poisson.sf(count - 1, mean) > LARGEST_THRESHOLD
+    for size, share in ((5, 0.1), (20, 0.3), (100, 0.02), (300, 0.9)):
+        count = int(size * share + 2 * (size * share * (1 - share)) ** 0.5)
+        assert _is_usual(min(count, size), size * share, 1 - share)
+        assert stats.binom.sf(min(count, size) - 1, size, share) > LARGEST_THRESHOLD
 
 
 def test_dispersion():
