@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from apps.sentiment_monitor.replay.stream import MONDAY, PER_DAY, Plant, Text, draw_stream, weekly_plants
+from apps.sentiment_monitor.replay.stream import MONDAY, PER_DAY, SPACE, Plant, Text, draw_stream, spaced_plants
 from apps.sentiment_monitor.surges.counts import Counts
-from apps.sentiment_monitor.surges.looks import Look, significant_looks
+from apps.sentiment_monitor.surges.looks import significant_looks
 from apps.sentiment_monitor.surges.rule import HOUR, NEGATIVE, VOLUME, WEEK, Rule
 from apps.sentiment_monitor.surges.surges import new_surges
 
@@ -20,7 +20,7 @@ SHARES = (0.3, 0.5, 0.7)
 FACTORS = (1.5, 2.0, 3.0)
 """The sizes of the planted surges."""
 _WARM_UP = 5
-"""The weeks before the first surge: the past that the rule needs."""
+"""The weeks before the first look: the past that the rule needs."""
 
 
 @dataclass(frozen=True)
@@ -73,50 +73,45 @@ def measure(
         topics: The topics of the model.
         rule: The rule to measure.
         calm_weeks: The weeks without surges, after five weeks of past.
-        surges: The number of surges of each kind and size; there is one in each week.
+        surges: The number of surges of each kind and size; there is one in each fifth week.
         seed: Determines the replay.
         scale: The factor by which there are more headlines than PER_DAY.
         progress: Called with a line before each replay.
     """
     rng = np.random.default_rng(seed)
     progress(f"{calm_weeks} weeks without surges")
-    alerts = _alerts(
-        draw_stream(texts, _WARM_UP + calm_weeks, [], rng, scale=scale), topics, _WARM_UP + calm_weeks, rule
-    )
+    weeks = _WARM_UP + calm_weeks
+    counts = _counts(draw_stream(texts, weeks, [], rng, scale=scale), topics, weeks, rule)
+    first = counts.first + math.ceil(_WARM_UP * WEEK / counts.seconds)
+    looks = significant_looks(counts, rule, first, counts.first + counts.all.shape[1])
+    alerts = [look for look, begins in new_surges(looks, {}, rule) if begins]
     low, high = _poisson_interval(len(alerts))
     false_alarms = FalseAlarms(calm_weeks, len(alerts), len(alerts) / calm_weeks, low / calm_weeks, high / calm_weeks)
     detections = []
-    weeks = _WARM_UP + surges
     for kind, sizes in ((NEGATIVE, SHARES), (VOLUME, FACTORS)):
         planted_in = ["Business"] if kind == NEGATIVE else [topic for topic in PER_DAY if topic in topics]
         for size in sizes:
             progress(f"{surges} surges: {kind}, {size:g}")
-            plants = weekly_plants(kind, planted_in, size, surges, rng)
-            stream = draw_stream(texts, weeks, plants, rng, scale=scale)
-            detections.append(_detection(plants, _alerts(stream, topics, weeks, rule), rule))
+            plants = spaced_plants(kind, planted_in, size, surges, rng)
+            weeks = SPACE * (surges + 1)
+            counts = _counts(draw_stream(texts, weeks, plants, rng, scale=scale), topics, weeks, rule)
+            detections.append(_detection(plants, counts, rule))
     return {"false_alarms": asdict(false_alarms), "detections": [asdict(detection) for detection in detections]}
 
 
-def _alerts(stream: Sequence[tuple[float, Text]], topics: Sequence[str], weeks: int, rule: Rule) -> list[Look]:
-    """Returns the alerts after the first weeks."""
+def _counts(stream: Sequence[tuple[float, Text]], topics: Sequence[str], weeks: int, rule: Rule) -> Counts:
     seconds = rule.step_seconds
-    first, bins = round(MONDAY / seconds), math.ceil(weeks * WEEK / seconds)
     events = ((int(time // seconds), text.topic, 1, int(text.found_negative)) for time, text in stream)
-    counts = Counts.of_events(topics, first, bins, seconds, events)
-    begin = first + math.ceil(_WARM_UP * WEEK / seconds)
-    looks = significant_looks(counts, rule, begin, first + bins)
-    return [look for look, begins in new_surges(looks, {}, rule) if begins]
+    return Counts.of_events(topics, round(MONDAY / seconds), math.ceil(weeks * WEEK / seconds), seconds, events)
 
 
-def _detection(plants: Sequence[Plant], alerts: Sequence[Look], rule: Rule) -> Detection:
+def _detection(plants: Sequence[Plant], counts: Counts, rule: Rule) -> Detection:
     delays = []
     for plant in plants:
-        found = [
-            alert.time - plant.begin
-            for alert in alerts
-            if (alert.kind, alert.topic) == (plant.kind, plant.topic)
-            and plant.begin < alert.time <= plant.end + min(rule.windows) * HOUR
-        ]
+        # Until the shortest window has left the surge.
+        first, last = plant.begin / counts.seconds, (plant.end + min(rule.windows) * HOUR) / counts.seconds
+        looks = significant_looks(counts, rule, math.floor(first) + 1, math.floor(last))
+        found = [look.time - plant.begin for look in looks if (look.kind, look.topic) == (plant.kind, plant.topic)]
         delays += [min(found) / HOUR] if found else []
     median, slowest = np.quantile(delays, [0.5, 0.9]) if delays else (math.nan, math.nan)
     return Detection(plants[0].kind, plants[0].size, len(plants), len(delays), float(median), float(slowest))

@@ -21,6 +21,8 @@ FINANCE = "finance"
 """The group of the sentences from the Financial PhraseBank; the other groups are the topics of AG News."""
 PER_DAY: Mapping[str, float] = {"World": 40, "Sports": 40, "Business": 20, "Sci/Tech": 30, FINANCE: 40}
 """The headlines of each group on a weekday."""
+SPACE = 5
+"""The weeks from one surge to the next one."""
 _FOLLOWS = 1 / 3
 _PAUSE = 3 * HOUR
 MONDAY = 1_767_571_200.0
@@ -66,12 +68,15 @@ class Text:
     found_negative: bool = False
 
 
-def weekly_plants(kind: str, topics: Sequence[str], size: float, weeks: int, rng: np.random.Generator) -> list[Plant]:
-    """Returns a surge of 24 hours in each week after the first five, which begins at a random hour of a weekday."""
+def spaced_plants(kind: str, topics: Sequence[str], size: float, count: int, rng: np.random.Generator) -> list[Plant]:
+    """Returns surges of 24 hours, one in each fifth week, which begin at a random hour from Monday to Thursday.
+
+    So the four weeks before a surge, with which it is compared, have no other surge.
+    """
     plants = []
-    for week in range(5, 5 + weeks):
-        begin = MONDAY + WEEK * week + float(rng.uniform(0, 4 * DAY))
-        plants.append(Plant(kind, topics[week % len(topics)], begin, begin + DAY, size))
+    for number in range(count):
+        begin = MONDAY + SPACE * WEEK * (number + 1) + float(rng.uniform(0, 4 * DAY))
+        plants.append(Plant(kind, topics[number % len(topics)], begin, begin + DAY, size))
     return plants
 
 
