@@ -19,9 +19,9 @@ from apps.recommender.models.factorization import Factorization
 from apps.recommender.models.interactions import like_matrix
 
 _T = TypeVar("_T")
-_SIZES, _DAMPINGS = (8, 16, 32, 64), (0.0, 0.3, 0.5)
-_HALF_LIVES = (None, 5.0, 20.0, 50.0)
-_TEXT_WEIGHTS, _POPULARITY_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8), (0.0, 0.1, 0.3)
+_SIZES, _DAMPINGS = (16, 32, 64), (0.0, 0.2, 0.4)
+_HALF_LIVES = (None, 2.0, 5.0, 20.0)
+_TEXT_WEIGHTS, _POPULARITY_WEIGHTS = (0.0, 0.2, 0.5, 1.0, 2.0), (0.0, 0.2)
 
 
 def choose_settings(
