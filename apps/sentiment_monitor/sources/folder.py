@@ -34,7 +34,7 @@ class FolderSource:
             return Batch(
                 problems=[Problem(self.name, f"expected a folder that can be read. Received: {problem.strerror}")]
             )
-        problems = []
+        problems: list[Problem] = []
         for path in paths:
             if path.name.startswith("."):
                 continue
