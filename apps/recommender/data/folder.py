@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from apps.recommender.data.pairs import draw_pairs, training_histories, validation_histories
 from apps.recommender.data.split import Split, User, split_ratings
@@ -39,12 +40,7 @@ class DataFolder:
             ) from None
         self.items = [Item(each["id"], each["title"], tuple(each["genres"])) for each in items]
         self.place = {item.id: place for place, item in enumerate(self.items)}
-        sets = ("seen", "seen_before_validation")
-        users = [
-            User(**{name: set(value) if name in sets else value for name, value in user.items()})
-            for user in split["users"]
-        ]
-        self.split = Split(users, frozenset(split["new_items"]))
+        self.split = Split([_user_of(values) for values in split["users"]], frozenset(split["new_items"]))
 
     def user(self, name: str) -> User:
         """Returns a user.
@@ -69,6 +65,11 @@ class DataFolder:
             which = ", ".join(item.title for item in found[:5]) if found else "no item"
             raise RecommenderError(f"expected the title of one item. Received: {title!r}, which is in: {which}")
         return found[0]
+
+
+def _user_of(values: dict[str, Any]) -> User:
+    sets = {name: set(values[name]) for name in ("seen", "seen_before_validation")}
+    return User(**{**values, **sets})
 
 
 def prepare_folder(
