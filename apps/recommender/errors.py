@@ -1,0 +1,15 @@
+"""The errors of this program."""
+
+from __future__ import annotations
+
+import kbert
+
+
+class RecommenderError(kbert.KbertError):
+    """A problem that ends the command, as one line: what was expected, what was received, the way out."""
+
+
+class UsageError(RecommenderError):
+    """A combination of options that is not possible."""
+
+    exit_code = 2

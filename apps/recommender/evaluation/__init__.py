@@ -1,0 +1,1 @@
+"""How good the models are, where, and what a reader can see of it."""

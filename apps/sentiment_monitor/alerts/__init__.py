@@ -1,0 +1,1 @@
+"""Alerts, and the channels on which they are sent."""

@@ -1,0 +1,1 @@
+"""A measurement of the rule: real headlines are replayed with simulated times and planted surges."""
