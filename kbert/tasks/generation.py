@@ -71,6 +71,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
     """
 
     name: ClassVar[str] = "generation"
+    not_separable = "its loss is computed for the tokens of all rows together"
     architecture = "BertForMaskedLM"
     main_metric = "chrf"
     losses = ("cross_entropy",)

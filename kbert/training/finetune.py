@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,9 +14,10 @@ from kbert.errors import UsageError
 from kbert.model_folder.adapters.folder import ADAPTER_FOLDER
 from kbert.model_folder.bundle import QUANTIZE_AWARE, Bundle
 from kbert.models import tensor_names
-from kbert.options import check_value, refuse_unknown, with_options
+from kbert.options import check_value, option_error, refuse_unknown, with_options
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.class_weights import BALANCED
 from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metric_interval import interval_of
 from kbert.tasks.metrics.names import LOSS
@@ -33,9 +35,14 @@ from kbert.training.learning_rate_finder import as_json, run_range_test
 from kbert.training.loop.inputs import Phase
 from kbert.training.loop.loop import TrainingLoop
 from kbert.training.loop.validation_loss import ValidationLoss
+from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER
+from kbert.training.monitoring.throughput import TimeOnly
 from kbert.training.new_weights import assign_starting_weights, tell_new_weights
-from kbert.training.optimizers.frozen_layers import freeze_layers
+from kbert.training.optimizers.frozen_layers import freeze_layers, freeze_tables
 from kbert.training.options import FinetuneOptions, keyword_infos
+from kbert.training.private.batches import PoissonBatches
+from kbert.training.private.resuming import ForgetLaterWeights, remove_tensorboard_files
+from kbert.training.private.step import PrivateStep
 from kbert.training.quantize_aware import enable_fake_quantization, store_rounded_weights
 from kbert.training.run import Run
 from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
@@ -78,6 +85,14 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     infos = keyword_infos(info)
     check_value(infos["main_metric"], options.main_metric)
     columns, own = info.split(task_options)
+    if options.private is not None and getattr(own, "class_weights", None) == BALANCED:
+        raise option_error(
+            lambda spell: (
+                f"{spell('class_weights', BALANCED)} counts the training rows without noise; give the weights of the "
+                f"classes, or leave {spell('private')} out. Received: both"
+            ),
+            infos,
+        )
     examples = read_task_examples(
         task,
         options.train,
@@ -104,6 +119,8 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
             tell_new_weights(parts)
     adapter = run.add_adapter(model, bindings, plan.start)
     freeze_layers(encoder, options.frozen_layers, frozen_encoder=options.frozen_encoder)
+    if plan.privacy is not None:
+        freeze_tables(encoder)
     reading = Reading.remembered(info, examples.columns, own)
     return train_and_finish(run, options, plan, model, bindings, reading, adapter=adapter)
 
@@ -150,8 +167,10 @@ def train_and_finish(
         settings=plan.settings,
         used_tokens=_used_tokens(plan),
         trained_only=adapter is not None,
+        **_private_training(run, plan),
     )
     if options.find_learning_rate:
+        assert isinstance(batches, LengthBucketedBatches)  # private runs do not have this option
         return _learning_rates(run, loop, batches, plan.schedule.peak)
 
     best = BestWeights(
@@ -160,12 +179,17 @@ def train_and_finish(
         larger_is_better=plan.task.larger_is_better,
         resume=options.resume,
     )
+    observers = []
+    if plan.privacy is not None and options.resume:
+        remove_tensorboard_files(run.folder / TENSORBOARD_FOLDER)
+        observers.append(ForgetLaterWeights(best))
     run.train(
         loop,
         model,
         evaluate=_evaluation(options, plan, model, bindings, best, adapter),
         evaluate_every=plan.evaluate_every,
         early_stopping=plan.early_stopping,
+        observers=observers,
     )
     if not run.is_chief:
         return {}
@@ -190,7 +214,16 @@ def _named(columns: Mapping[str, str]) -> dict[str, str]:
     return {f"{role}_column": name for role, name in columns.items()}
 
 
-def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBatches:
+def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBatches | PoissonBatches:
+    if plan.privacy is not None:
+        return PoissonBatches(
+            plan.rows,
+            expected=plan.privacy.draw_size,
+            batch_size=options.batch_size,
+            steps=plan.settings.steps,
+            sequence_length=plan.sequence_length,
+            pad_id=plan.start.tokenizer.vocabulary.pad_id,
+        )
     return LengthBucketedBatches(
         plan.rows,
         batch_size=options.batch_size,
@@ -199,6 +232,25 @@ def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBa
         pad_id=plan.start.tokenizer.vocabulary.pad_id,
         seed=options.seed,
     )
+
+
+def _private_training(run: Run, plan: FinetuningPlan) -> dict[str, Any]:
+    """Returns the arguments of `Run.make_loop` with which a run is private; none if it is not."""
+    privacy = plan.privacy
+    if privacy is None:
+        return {}
+    replicas = run.placement.strategy.num_replicas_in_sync
+    if replicas > 1:
+        raise option_error(
+            lambda spell: (
+                f"{spell('private')} trains on one device; give {spell('strategy', 'one')}. "
+                f"Received: {replicas} devices"
+            )
+        )
+    make_step = functools.partial(
+        PrivateStep, clip=privacy.clip, noise_multiplier=privacy.noise_multiplier, expected=privacy.draw_size
+    )
+    return {"make_step": make_step, "meter": TimeOnly(plan.start.config)}
 
 
 def _used_tokens(plan: FinetuningPlan) -> np.ndarray | None:
@@ -315,7 +367,7 @@ def _finish(
     run.write_projector(encoder, tokenizer.vocabulary)
     # The user's texts must not become part of the model folder.
     worst = {name: value for name, value in metrics.items() if name == WORST_EXAMPLES}
-    if worst:
+    if worst and plan.privacy is None:
         files.write_json(run.folder / WORST_EXAMPLES_FILE, worst)
     bundle = Bundle(
         config=config,
@@ -331,6 +383,7 @@ def _finish(
             "main_metric": best.metric,
             **baseline,
             **({} if options.quantize_aware is None else {QUANTIZE_AWARE: options.quantize_aware}),
+            **({} if plan.privacy is None else {"privacy": plan.privacy.settings(steps)}),
             **license_settings(run.options),
         },
         foreign_config=task.foreign_config(),
@@ -340,7 +393,19 @@ def _finish(
         adapter.save(run.folder / ADAPTER_FOLDER, bundle, weights)
     examples = len(plan.training_examples)
     bundle.save(
-        run.folder, task_card(task, config, encoder, metrics, examples, steps, best_step, plan.schedule, run.folder)
+        run.folder,
+        task_card(
+            task,
+            config,
+            encoder,
+            metrics,
+            examples,
+            steps,
+            best_step,
+            plan.schedule,
+            run.folder,
+            {} if plan.privacy is None else plan.privacy.card_rows(steps),
+        ),
     )
     write_run_provenance(run.folder, run.command, run.options)
     return metrics
