@@ -118,6 +118,7 @@ class FinetuningPlan:
                 "sequence_length": self.sequence_length,
                 "evaluate_every": self.evaluate_every,
                 "main_metric": self.task.main_metric,
+                **(self.privacy.defaults() if self.privacy else {}),
             },
             contents={
                 "model": self.start.digest(),

@@ -60,6 +60,10 @@ class PrivacyPlan:
             f"private: epsilon does not cover {'; '.join(NOT_COVERED)}",
         ]
 
+    def defaults(self) -> dict[str, Any]:
+        """Returns the values of options that may have been left out, for run.json."""
+        return {"delta": self.delta, "clip": self.clip, "draw_size": self.draw_size}
+
     def derived(self) -> dict[str, Any]:
         """Returns the values for run.json, with which a resumed run must agree."""
         return dataclasses.asdict(self)
