@@ -300,6 +300,8 @@ def _evaluation(
         answers = predictor.answers_for_examples(validation)
         tuned = plan.task.with_tuned_thresholds(validation, answers)
         metrics = tuned.evaluate(validation, answers)
+        if plan.privacy is not None:
+            metrics.pop(WORST_EXAMPLES, None)  # texts must not be in any file, nor in the one of the best weights
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
         if plan.task.main_metric not in metrics:

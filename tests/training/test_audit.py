@@ -73,8 +73,8 @@ def private(tmp_path_factory, base):
 def test_an_overfitted_model_is_found(overfitted):
     found = audit(overfitted, members=MEMBERS, non_members=OTHERS)
     assert found["rows"] == 100
-    assert found["auc"] > 0.75
-    assert found["auc_interval"][0] > 0.6
+    assert found["auc"] > 0.65
+    assert found["auc_interval"][0] > 0.55
     assert found["true_positive_rates"]["0.01"] > 0.01
     assert found["true_positive_rates"]["0.001"] is None
     assert found["member_loss"] < found["non_member_loss"]
@@ -140,7 +140,7 @@ def test_losses_of_other_tasks(tmp_path, make_task_model, name):
             {"prompt": "the cat", "choices": ["sat", "ran on"], "label": 1},
             {"prompt": "a dog", "choices": ["sat", "ran", "mat"], "label": 0},
         ],
-        "question answering": [{"question": "the cat", "context": "the cat sat", "answer": "sat", "start": 8}],
+        "question answering": [{"question": "the cat", "context": "the cat sat", "answers": "sat"}],
     }[name.removesuffix(" with a CRF")] * 10
     folder = make_task_model(tmp_path / "model", TASKS[name]())
     found = audit(folder, members=data, non_members=data)

@@ -60,8 +60,16 @@ def test_options_of_tasks_have_names_of_their_own(task):
             r"^private holds for a single run: each further run on the same rows has an epsilon of its own, .*=3\.0$",
         ),
         (FinetuneOptions, {"delta": 1e-5}, r"^delta needs private, an epsilon\. Received: delta=1e-05$"),
-        (FinetuneOptions, {"private": 3.0, "augment": "masked"}, r"^private counts each row once, .*; leave augment ou"),
-        (FinetuneOptions, {"private": 3.0, "precision": "bfloat16"}, r"^private needs float32, .*; leave precision out"),
+        (
+            FinetuneOptions,
+            {"private": 3.0, "augment": "masked"},
+            r"^private counts each row once, .*; leave augment ou",
+        ),
+        (
+            FinetuneOptions,
+            {"private": 3.0, "precision": "bfloat16"},
+            r"^private needs float32, .*; leave precision out",
+        ),
         (FinetuneOptions, {"private": 3.0, "remat": True}, r"^private needs the activations .* Received: remat=True$"),
         (FinetuneOptions, {"private": 3.0, "find_learning_rate": True}, r"^private does not show training losses, "),
         (FinetuneOptions, {"private": 3.0, "accumulation": 2}, r"^private divides each draw into batches of the batch"),
