@@ -14,10 +14,9 @@ from kbert.errors import UsageError
 from kbert.model_folder.adapters.folder import ADAPTER_FOLDER
 from kbert.model_folder.bundle import QUANTIZE_AWARE, Bundle
 from kbert.models import tensor_names
-from kbert.options import check_value, option_error, refuse_unknown, with_options
+from kbert.options import check_value, refuse_unknown, with_options
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.class_weights import BALANCED
 from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metric_interval import interval_of
 from kbert.tasks.metrics.names import LOSS
@@ -41,6 +40,7 @@ from kbert.training.new_weights import assign_starting_weights, tell_new_weights
 from kbert.training.optimizers.frozen_layers import freeze_layers, freeze_tables
 from kbert.training.options import FinetuneOptions, keyword_infos
 from kbert.training.private.batches import PoissonBatches
+from kbert.training.private.plan import check_class_weights, check_one_device
 from kbert.training.private.resuming import ForgetLaterWeights, remove_tensorboard_files
 from kbert.training.private.step import PrivateStep
 from kbert.training.quantize_aware import enable_fake_quantization, store_rounded_weights
@@ -85,14 +85,8 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     infos = keyword_infos(info)
     check_value(infos["main_metric"], options.main_metric)
     columns, own = info.split(task_options)
-    if options.private is not None and getattr(own, "class_weights", None) == BALANCED:
-        raise option_error(
-            lambda spell: (
-                f"{spell('class_weights', BALANCED)} counts the training rows without noise; give the weights of the "
-                f"classes, or leave {spell('private')} out. Received: both"
-            ),
-            infos,
-        )
+    if options.private is not None:
+        check_class_weights(own)
     examples = read_task_examples(
         task,
         options.train,
@@ -239,14 +233,7 @@ def _private_training(run: Run, plan: FinetuningPlan) -> dict[str, Any]:
     privacy = plan.privacy
     if privacy is None:
         return {}
-    replicas = run.placement.strategy.num_replicas_in_sync
-    if replicas > 1:
-        raise option_error(
-            lambda spell: (
-                f"{spell('private')} trains on one device; give {spell('strategy', 'one')}. "
-                f"Received: {replicas} devices"
-            )
-        )
+    check_one_device(run.placement.strategy.num_replicas_in_sync)
     make_step = functools.partial(
         PrivateStep, clip=privacy.clip, noise_multiplier=privacy.noise_multiplier, expected=privacy.draw_size
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from kbert.errors import UsageError
 from kbert.options import option_error
 from kbert.privacy.accounting import PRIVACY_LOSS, best_accountant, epsilon, noise_for
+from kbert.tasks.class_weights import BALANCED
 from kbert.training.options import PrivacyOptions
 from kbert.training.private.defaults import CLIP, default_delta
 
@@ -149,15 +149,54 @@ def check_private_rows(task: str, reason: str, examples: int, rows: int) -> None
         rows: The number of training rows made of them.
 
     Raises:
-        UsageError: This is not so.
+        OptionError: This is not so.
     """
     if reason:
-        raise UsageError(f"kbert trains models for {task} without privacy only, since {reason}; leave --private out")
+        raise option_error(
+            lambda spell: (
+                f"kbert trains models for {task} without privacy only, since {reason}; leave {spell('private')} out"
+            )
+        )
     if examples != rows:
         raise option_error(
             lambda spell: (
                 f"{spell('private')} needs one training row for each example, since epsilon is that of a row. "
                 f"{examples:,} examples became {rows:,} rows; give a larger {spell('sequence_length')}, or shorter "
                 "texts"
+            )
+        )
+
+
+def check_class_weights(task_options: Any) -> None:
+    """Checks that the options of a task do not make class weights from the numbers of training rows.
+
+    Args:
+        task_options: The options of the task.
+
+    Raises:
+        OptionError: They do.
+    """
+    if getattr(task_options, "class_weights", None) == BALANCED:
+        raise option_error(
+            lambda spell: (
+                f"balanced class weights count the training rows without noise; give the weights of the classes, or "
+                f"leave {spell('private')} out"
+            )
+        )
+
+
+def check_one_device(replicas: int) -> None:
+    """Checks that a private run has a single replica.
+
+    Args:
+        replicas: The number of replicas.
+
+    Raises:
+        OptionError: There are several.
+    """
+    if replicas > 1:
+        raise option_error(
+            lambda spell: (
+                f"{spell('private')} trains on one device; give {spell('strategy', 'one')}. Received: {replicas} devices"
             )
         )
