@@ -38,7 +38,7 @@ from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import FinetuneOptions
-from kbert.training.private.defaults import default_draw_size, default_private_epochs
+from kbert.training.private.defaults import EPOCHS, default_draw_size, default_private_learning_rate
 from kbert.training.private.plan import PrivacyPlan, check_private_rows, plan_privacy
 from kbert.training.quantize_aware import check_quantize_aware
 from kbert.training.run import Run
@@ -201,7 +201,7 @@ def plan_finetuning(
     if options.private is not None:
         check_private_rows(task.name, task.not_separable, len(training), len(rows))
         batch_size = options.draw_size or default_draw_size(len(rows))
-        epochs = epochs or default_private_epochs()
+        epochs = epochs or EPOCHS
     if epochs is None:
         epochs = default_epochs(len(rows), batch_size, len(task.head_row_names or ()))
     steps = math.ceil(epochs * len(rows) / batch_size)
@@ -255,6 +255,8 @@ def _learning_rates(options: FinetuneOptions, start: StartingPoint) -> tuple[flo
     peak = options.learning_rate
     if peak is None:
         peak = default_learning_rate(start.config.hidden_size, start.config.num_hidden_layers, pretrained=pretrained)
+        if options.private is not None and options.adapter is None:
+            peak = default_private_learning_rate(peak)
     head_peak = options.head_learning_rate
     if head_peak is None:
         head_peak = default_head_learning_rate(peak, pretrained=pretrained)
@@ -308,6 +310,7 @@ def _tell_defaults(
         defaults.append(
             f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
             + (" with an adapter" if options.adapter is not None else "")
+            + (" and noise" if options.private is not None else "")
         )
     if options.epochs is None:
         defaults.append("--epochs, for this number of rows")

@@ -197,6 +197,7 @@ def check_one_device(replicas: int) -> None:
     if replicas > 1:
         raise option_error(
             lambda spell: (
-                f"{spell('private')} trains on one device; give {spell('strategy', 'one')}. Received: {replicas} devices"
+                f"{spell('private')} trains on one device; give {spell('strategy', 'one')}. "
+                f"Received: {replicas} devices"
             )
         )

@@ -211,7 +211,7 @@ def test_losses_that_compare_rows_are_refused(tmp_path, private):
 def test_texts_in_several_windows_are_refused(tmp_path, private):
     words = "the cat sat on the mat . " * 3
     rows = [{"id": f"{n}", "question": "the cat", "context": words, "answers": "mat"} for n in range(12)]
-    with pytest.raises(UsageError, match=r"^private needs one training row for each example, .* 12 examples became 24"):
+    with pytest.raises(UsageError, match=r"^private needs one training row for each example, .* 12 examples became 36"):
         finetune("question-answering", output=tmp_path / "run", **{**private, "train": rows, "validation": rows})
 
 
