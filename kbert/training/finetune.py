@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -340,8 +341,11 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
-    baseline = baseline_of(plan.task, plan.examples)
-    warn_of_trivial_result(plan.task, baseline.get(BASELINE), metrics)
+    known = plan.examples
+    if plan.privacy is not None:  # the constant answer must not be a statistic of the training rows
+        known = dataclasses.replace(known, train=known.validation)
+    baseline = baseline_of(plan.task, known)
+    warn_of_trivial_result(plan.task, baseline.get(BASELINE), metrics, private=plan.privacy is not None)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
     if options.quantize_aware is not None:

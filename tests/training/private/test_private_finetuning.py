@@ -229,8 +229,9 @@ def test_the_mean_of_a_regression_is_that_of_the_validation_rows(tmp_path, priva
     ] * 6
     private["validation"] = [{"text": "the cat", "label": 1.0}, {"text": "the dog", "label": 3.0}]
     finetune("regression", output=tmp_path / "run", **private)
-    task = Bundle.load(tmp_path / "run").settings["task"]
-    assert (task["mean"], task["deviation"]) == (2.0, 1.0)
+    settings = Bundle.load(tmp_path / "run").settings
+    assert (settings["task"]["mean"], settings["task"]["deviation"]) == (2.0, 1.0)
+    assert settings["baseline"]["answer"] == "always answers 2"
 
 
 def test_it_learns_with_little_noise(tmp_path, cats_and_dogs, quick):
