@@ -83,12 +83,14 @@ if TYPE_CHECKING:
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
+    from kbert.training.audit import audit
     from kbert.training.calibrate import calibrate
     from kbert.training.devices.launch import launch
     from kbert.training.distill import distill
     from kbert.training.evaluation import evaluate_pretraining
     from kbert.training.finetune import finetune
     from kbert.training.options import (
+        AuditOptions,
         CalibrateOptions,
         CrossValidateOptions,
         DistillOptions,
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AdamW": "kbert.optimizers.adamw",
     "AddedToken": "kbert.text.settings",
+    "AuditOptions": "kbert.training.options",
     "BenchLitertOptions": "kbert.inference.litert_benchmark.options",
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.pretrained.models",
@@ -165,6 +168,7 @@ _MODULES = {
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
     "WriteReportOptions": "kbert.report.options",
     "bench_litert": "kbert.inference.litert_benchmark.benchmark",
+    "audit": "kbert.training.audit",
     "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
     "calibrate": "kbert.training.calibrate",
@@ -205,6 +209,7 @@ __all__ = [
     "SGD",
     "AdamW",
     "AddedToken",
+    "AuditOptions",
     "BenchLitertOptions",
     "BertConfig",
     "BertEncoder",
@@ -261,6 +266,7 @@ __all__ = [
     "WarmupSchedule",
     "WriteReportOptions",
     "__version__",
+    "audit",
     "bench_litert",
     "build_corpus",
     "build_index",

@@ -19,8 +19,12 @@ from kbert.training.options import (
     CrossValidateOptions,
     FinetuneOptions,
     FinetuneSeedsOptions,
+    PrivacyOptions,
     task_option_infos,
 )
+
+SINGLE_RUN = ("find_learning_rate", *option_infos(PrivacyOptions))
+"""The options that commands with several runs do not have."""
 
 
 class TaskGroup(click.Group):
@@ -61,7 +65,8 @@ def finetune_settings(info: TaskInfo, kind: type[Options] = FinetuneOptions) -> 
     """
     infos = {**option_infos(kind), **task_option_infos(info)}
     if kind is not FinetuneOptions:  # the other classes are for several runs
-        del infos["find_learning_rate"]
+        for name in SINGLE_RUN:
+            del infos[name]
 
     def add(command: Any) -> Any:
         command = options.declared(infos, SECTIONS)(command)

@@ -10,6 +10,7 @@ from keras import ops
 
 from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import FixedDtypePolicy, dtype_policy
+from kbert.layers.recording import record_call
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -45,7 +46,10 @@ class LayerNorm(FixedDtypePolicy, keras.layers.LayerNormalization):
             scale = ops.rsqrt(ops.mean(ops.square(centred), -1, keepdims=True) + self.epsilon)
             return ops.add(centred * scale * self.gamma, self.beta)
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
-        return ops.add(_normalized(inputs, self.epsilon) * self.gamma, self.beta)
+        normalized = _normalized(inputs, self.epsilon)
+        outputs = ops.add(normalized * self.gamma, self.beta)
+        record_call(self, normalized, outputs)
+        return outputs
 
 
 def _normalized(inputs: Any, epsilon: float) -> Any:

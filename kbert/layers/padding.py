@@ -10,6 +10,7 @@ from keras import ops
 
 from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer
+from kbert.layers.recording import TokenPlaces, record_row
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -44,7 +45,9 @@ class TokenRow(BertLayer):
         tokens = ops.where(flat > 0, ops.cumsum(flat) - 1, count)
         values = (ops.take(ops.reshape(values, (-1,)), places) for values in inputs)
         in_a_row = (ops.reshape(row, (1, -1)) for row in (places % length, *values))
-        return (places, ops.reshape(tokens, (rows, length)), *in_a_row)
+        tokens = ops.reshape(tokens, (rows, length))
+        record_row(TokenPlaces(places, tokens))
+        return (places, tokens, *in_a_row)
 
     def compute_output_spec(self, input_mask: Any, *inputs: Any) -> tuple[Any, ...]:
         """Returns int32 [T] and [B, S], and [1, T] for the positions and for each input."""
@@ -60,6 +63,7 @@ class PaddedRows(BertLayer):
 
     def call(self, inputs: Any, places: Any, tokens: Any) -> Any:
         """Maps float32 [1, T, H], with the `places` and `tokens` of `TokenRow`, to float32 [B, S, H]."""
+        record_row(None)
         return pad_rows(inputs, places, tokens)
 
     def compute_output_spec(self, inputs: Any, places: Any, tokens: Any) -> Any:

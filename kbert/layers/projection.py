@@ -15,6 +15,7 @@ from kbert.layers.fake_quantization import check_fake_quantization, rounded_kern
 from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, serialized
 from kbert.layers.low_rank import LowRankPart, joined_factors, low_rank_product
+from kbert.layers.recording import record_call
 
 
 def initializer(standard_deviation: float, seed_generator: keras.random.SeedGenerator) -> Any:
@@ -92,6 +93,7 @@ class Projection(BertLayer):
         flat = ops.reshape(inputs, (-1, inputs.shape[-1]))
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
         outputs = ops.add(self._product(flat), self.bias)
+        record_call(self, inputs, outputs)
         if self.activation is not None:
             outputs = self.activation(outputs, training)
         return ops.reshape(outputs, (*ops.shape(inputs)[:-1], self.units))

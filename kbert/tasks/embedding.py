@@ -74,6 +74,7 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
     """
 
     name: ClassVar[str] = "embedding"
+    not_separable = "its loss compares texts of different rows, or scales scores by those of all rows"
     architecture = "BertModel"
     main_metric = "mrr"
     pooled: ClassVar[bool] = False

@@ -74,6 +74,7 @@ class GenerationTask(PartsExplainingTask, TrainableTask[GenerationExample]):
     """
 
     name: ClassVar[str] = "generation"
+    not_separable = "its loss is computed for the tokens of all rows together"
     architecture = "BertForMaskedLM"
     main_metric = "chrf"
     losses = ("cross_entropy",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -90,6 +91,13 @@ class RegressionTask(ExplainableTask, TrainableTextTask):
     def foreign_config(self) -> dict[str, Any]:
         """Returns the keys of config.json for a head with a single number."""
         return {**label_names(["LABEL_0"]), "problem_type": "regression"}
+
+    def for_private_training(self, validation: Sequence[Example]) -> RegressionTask:
+        """Returns the task with the mean and the standard deviation of the validation examples."""
+        task: RegressionTask = copy.copy(self)
+        numbers = self._numbers(validation)
+        task.mean, task.deviation = float(numbers.mean()), float(numbers.std()) or 1.0
+        return task
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """Returns one row for each example, and the target "labels", float32 [items]."""

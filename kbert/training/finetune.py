@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,9 +35,15 @@ from kbert.training.learning_rate_finder import as_json, run_range_test
 from kbert.training.loop.inputs import Phase
 from kbert.training.loop.loop import TrainingLoop
 from kbert.training.loop.validation_loss import ValidationLoss
+from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER
+from kbert.training.monitoring.throughput import TimeOnly
 from kbert.training.new_weights import assign_starting_weights, tell_new_weights
-from kbert.training.optimizers.frozen_layers import freeze_layers
+from kbert.training.optimizers.frozen_layers import freeze_layers, freeze_tables
 from kbert.training.options import FinetuneOptions, keyword_infos
+from kbert.training.private.batches import PoissonBatches
+from kbert.training.private.plan import check_class_weights, check_one_device
+from kbert.training.private.resuming import ForgetLaterWeights, remove_tensorboard_files
+from kbert.training.private.step import PrivateStep
 from kbert.training.quantize_aware import enable_fake_quantization, store_rounded_weights
 from kbert.training.run import Run
 from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
@@ -78,6 +86,8 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     infos = keyword_infos(info)
     check_value(infos["main_metric"], options.main_metric)
     columns, own = info.split(task_options)
+    if options.private is not None:
+        check_class_weights(own)
     examples = read_task_examples(
         task,
         options.train,
@@ -104,6 +114,8 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
             tell_new_weights(parts)
     adapter = run.add_adapter(model, bindings, plan.start)
     freeze_layers(encoder, options.frozen_layers, frozen_encoder=options.frozen_encoder)
+    if plan.privacy is not None:
+        freeze_tables(encoder)
     reading = Reading.remembered(info, examples.columns, own)
     return train_and_finish(run, options, plan, model, bindings, reading, adapter=adapter)
 
@@ -150,8 +162,10 @@ def train_and_finish(
         settings=plan.settings,
         used_tokens=_used_tokens(plan),
         trained_only=adapter is not None,
+        **_private_training(run, plan),
     )
     if options.find_learning_rate:
+        assert isinstance(batches, LengthBucketedBatches)  # private runs do not have this option
         return _learning_rates(run, loop, batches, plan.schedule.peak)
 
     best = BestWeights(
@@ -160,12 +174,17 @@ def train_and_finish(
         larger_is_better=plan.task.larger_is_better,
         resume=options.resume,
     )
+    observers = []
+    if plan.privacy is not None and options.resume:
+        remove_tensorboard_files(run.folder / TENSORBOARD_FOLDER)
+        observers.append(ForgetLaterWeights(best))
     run.train(
         loop,
         model,
         evaluate=_evaluation(options, plan, model, bindings, best, adapter),
         evaluate_every=plan.evaluate_every,
         early_stopping=plan.early_stopping,
+        observers=observers,
     )
     if not run.is_chief:
         return {}
@@ -190,7 +209,16 @@ def _named(columns: Mapping[str, str]) -> dict[str, str]:
     return {f"{role}_column": name for role, name in columns.items()}
 
 
-def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBatches:
+def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBatches | PoissonBatches:
+    if plan.privacy is not None:
+        return PoissonBatches(
+            plan.rows,
+            expected=plan.privacy.draw_size,
+            batch_size=options.batch_size,
+            steps=plan.settings.steps,
+            sequence_length=plan.sequence_length,
+            pad_id=plan.start.tokenizer.vocabulary.pad_id,
+        )
     return LengthBucketedBatches(
         plan.rows,
         batch_size=options.batch_size,
@@ -199,6 +227,18 @@ def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBa
         pad_id=plan.start.tokenizer.vocabulary.pad_id,
         seed=options.seed,
     )
+
+
+def _private_training(run: Run, plan: FinetuningPlan) -> dict[str, Any]:
+    """Returns the arguments of `Run.make_loop` with which a run is private; none if it is not."""
+    privacy = plan.privacy
+    if privacy is None:
+        return {}
+    check_one_device(run.placement.strategy.num_replicas_in_sync)
+    make_step = functools.partial(
+        PrivateStep, clip=privacy.clip, noise_multiplier=privacy.noise_multiplier, expected=privacy.draw_size
+    )
+    return {"make_step": make_step, "meter": TimeOnly(plan.start.config)}
 
 
 def _used_tokens(plan: FinetuningPlan) -> np.ndarray | None:
@@ -248,6 +288,8 @@ def _evaluation(
         answers = predictor.answers_for_examples(validation)
         tuned = plan.task.with_tuned_thresholds(validation, answers)
         metrics = tuned.evaluate(validation, answers)
+        if plan.privacy is not None:
+            metrics.pop(WORST_EXAMPLES, None)  # texts must not be in any file, nor in the one of the best weights
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
         if plan.task.main_metric not in metrics:
@@ -299,8 +341,11 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
-    baseline = baseline_of(plan.task, plan.examples)
-    warn_of_trivial_result(plan.task, baseline.get(BASELINE), metrics)
+    known = plan.examples
+    if plan.privacy is not None:  # the constant answer must not be a statistic of the training rows
+        known = dataclasses.replace(known, train=known.validation)
+    baseline = baseline_of(plan.task, known)
+    warn_of_trivial_result(plan.task, baseline.get(BASELINE), metrics, private=plan.privacy is not None)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
     if options.quantize_aware is not None:
@@ -315,7 +360,7 @@ def _finish(
     run.write_projector(encoder, tokenizer.vocabulary)
     # The user's texts must not become part of the model folder.
     worst = {name: value for name, value in metrics.items() if name == WORST_EXAMPLES}
-    if worst:
+    if worst and plan.privacy is None:
         files.write_json(run.folder / WORST_EXAMPLES_FILE, worst)
     bundle = Bundle(
         config=config,
@@ -331,6 +376,7 @@ def _finish(
             "main_metric": best.metric,
             **baseline,
             **({} if options.quantize_aware is None else {QUANTIZE_AWARE: options.quantize_aware}),
+            **({} if plan.privacy is None else {"privacy": plan.privacy.settings(steps)}),
             **license_settings(run.options),
         },
         foreign_config=task.foreign_config(),
@@ -340,7 +386,19 @@ def _finish(
         adapter.save(run.folder / ADAPTER_FOLDER, bundle, weights)
     examples = len(plan.training_examples)
     bundle.save(
-        run.folder, task_card(task, config, encoder, metrics, examples, steps, best_step, plan.schedule, run.folder)
+        run.folder,
+        task_card(
+            task,
+            config,
+            encoder,
+            metrics,
+            examples,
+            steps,
+            best_step,
+            plan.schedule,
+            run.folder,
+            {} if plan.privacy is None else plan.privacy.card_rows(steps),
+        ),
     )
     write_run_provenance(run.folder, run.command, run.options)
     return metrics

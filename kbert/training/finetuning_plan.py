@@ -38,6 +38,8 @@ from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import FinetuneOptions
+from kbert.training.private.defaults import EPOCHS, default_draw_size, default_private_learning_rate
+from kbert.training.private.plan import PrivacyPlan, check_private_rows, plan_privacy
 from kbert.training.quantize_aware import check_quantize_aware
 from kbert.training.run import Run
 from kbert.training.run_folder.runs import RunRecord
@@ -67,6 +69,7 @@ class FinetuningPlan:
         settings: The settings of the training loop.
         evaluate_every: The number of steps between evaluations.
         early_stopping: The rule that ends the run early; None if the options request none.
+        privacy: The noise of a private run, and what it guarantees; None for a run without privacy.
     """
 
     task: TrainableTask[Any]
@@ -83,6 +86,7 @@ class FinetuningPlan:
     settings: LoopSettings
     evaluate_every: int
     early_stopping: EarlyStopping | None
+    privacy: PrivacyPlan | None
 
     def check_validation(self) -> None:
         """Checks that the main metric can be computed from the validation examples.
@@ -114,11 +118,13 @@ class FinetuningPlan:
                 "sequence_length": self.sequence_length,
                 "evaluate_every": self.evaluate_every,
                 "main_metric": self.task.main_metric,
+                **(self.privacy.defaults() if self.privacy else {}),
             },
             contents={
                 "model": self.start.digest(),
                 "vocab": tokenizer.vocabulary.sha256(),
-                "data": digest(self.training_examples, self.examples.validation),
+                # A digest would tell whether a row is among the training data, to one who knows all others.
+                **({} if self.privacy else {"data": digest(self.training_examples, self.examples.validation)}),
             },
             derived={
                 "steps": self.settings.steps,
@@ -127,6 +133,7 @@ class FinetuningPlan:
                 "task": self.task.settings(),
                 "optimizer": dataclasses.asdict(self.optimizer),
                 "schedule": dataclasses.asdict(self.schedule),
+                **({"privacy": self.privacy.derived()} if self.privacy else {}),
             },
         )
 
@@ -176,6 +183,8 @@ def plan_finetuning(
     task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))
+    if options.private is not None:
+        task = task.for_private_training(examples.validation)
     tokenizer = start.tokenizer.to_graph()
     sequence_length = _sequence_length(run, options, info, start, task, training, tokenizer)
     check_frozen_layers(options.frozen_layers, start.config.num_hidden_layers, frozen_encoder=options.frozen_encoder)
@@ -188,10 +197,18 @@ def plan_finetuning(
     rows = task.training_rows(training, encode)
     if more_rows is not None:
         rows = more_rows(task, rows, encode)
-    epochs = options.epochs
+    batch_size, epochs = options.batch_size, options.epochs
+    if options.private is not None:
+        check_private_rows(task.name, task.not_separable, len(training), len(rows))
+        batch_size = options.draw_size or default_draw_size(len(rows))
+        epochs = epochs or EPOCHS
     if epochs is None:
-        epochs = default_epochs(len(rows), options.batch_size, len(task.head_row_names or ()))
-    steps = math.ceil(epochs * len(rows) / options.batch_size)
+        epochs = default_epochs(len(rows), batch_size, len(task.head_row_names or ()))
+    steps = math.ceil(epochs * len(rows) / batch_size)
+    privacy = None
+    if options.private is not None:
+        privacy = plan_privacy(options, rows=len(rows), draw_size=batch_size, steps=max(1, steps))
+        run.tell(*privacy.describe())
     peak, head_peak = _learning_rates(options, start)
     run.tell(*rows.notes)
     if run.is_chief:
@@ -226,8 +243,9 @@ def plan_finetuning(
             head_rate=head_peak / peak,
         ),
         settings,
-        options.evaluate_every or max(1, math.ceil(len(rows) / options.batch_size)),
+        options.evaluate_every or max(1, math.ceil(len(rows) / batch_size)),
         early_stopping,
+        privacy,
     )
 
 
@@ -237,6 +255,8 @@ def _learning_rates(options: FinetuneOptions, start: StartingPoint) -> tuple[flo
     peak = options.learning_rate
     if peak is None:
         peak = default_learning_rate(start.config.hidden_size, start.config.num_hidden_layers, pretrained=pretrained)
+        if options.private is not None and options.adapter is None:
+            peak = default_private_learning_rate(peak)
     head_peak = options.head_learning_rate
     if head_peak is None:
         head_peak = default_head_learning_rate(peak, pretrained=pretrained)
@@ -290,6 +310,7 @@ def _tell_defaults(
         defaults.append(
             f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
             + (" with an adapter" if options.adapter is not None else "")
+            + (" and noise" if options.private is not None else "")
         )
     if options.epochs is None:
         defaults.append("--epochs, for this number of rows")

@@ -25,6 +25,7 @@ from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Phase
 from kbert.training.loop.loop import TrainingLoop
 from kbert.training.loop.settings import LoopSettings, check_batch_size
+from kbert.training.loop.step import TrainingStep
 from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
 from kbert.training.monitoring.observers import Observer, ObserverSettings, make_observers
 from kbert.training.monitoring.peak import matrix_peak
@@ -166,6 +167,8 @@ class Run:
         settings: LoopSettings,
         used_tokens: np.ndarray | None = None,
         trained_only: bool = False,
+        make_step: Callable[..., TrainingStep] = TrainingStep,
+        meter: Throughput | None = None,
     ) -> TrainingLoop:
         """Returns the training loop of a model.
 
@@ -179,6 +182,8 @@ class Run:
             settings: The settings of the loop.
             used_tokens: The ids of all tokens of the batches, if they are a small part of the vocabulary.
             trained_only: Whether checkpoints contain only the variables that are trained.
+            make_step: Makes the training step.
+            meter: The meter that counts the work of batches; by default all of their work.
         """
         self._peak = matrix_peak(self.options.precision, self.placement)
         return TrainingLoop(
@@ -189,10 +194,11 @@ class Run:
             optimizer=optimizer,
             settings=settings,
             placement=self.placement,
-            meter=Throughput(config, self._peak, skip_padding=self._skip_padding),
+            meter=Throughput(config, self._peak, skip_padding=self._skip_padding) if meter is None else meter,
             loss_scaling=self.options.precision == "float16",
             used_tokens=used_tokens,
             trained_only=trained_only,
+            make_step=make_step,
         )
 
     def train(

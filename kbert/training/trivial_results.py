@@ -34,7 +34,11 @@ def baseline_of(task: TrainableTask[Any], examples: TaskExamples) -> dict[str, d
 
 
 def warn_of_trivial_result(
-    task: TrainableTask[Any], baseline: Mapping[str, Any] | None, metrics: Mapping[str, Any]
+    task: TrainableTask[Any],
+    baseline: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any],
+    *,
+    private: bool = False,
 ) -> None:
     """Logs a warning if the main metric is no better than that of a constant answer.
 
@@ -42,14 +46,19 @@ def warn_of_trivial_result(
         task: The fine-tuned task.
         baseline: The "baseline" that `baseline_of` returned, if there is one.
         metrics: The metrics of the best weights.
+        private: Whether training was private, and the noise may be the reason.
     """
-    warning = trivial_result(task, baseline, metrics)
+    warning = trivial_result(task, baseline, metrics, private=private)
     if warning is not None:
         LOGGER.warning(warning)
 
 
 def trivial_result(
-    task: TrainableTask[Any], baseline: Mapping[str, Any] | None, metrics: Mapping[str, Any]
+    task: TrainableTask[Any],
+    baseline: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any],
+    *,
+    private: bool = False,
 ) -> str | None:
     """Returns the text of the warning, or None if the result is better than that of a constant answer."""
     if baseline is None:
@@ -57,8 +66,10 @@ def trivial_result(
     reached, without = metrics[task.main_metric], baseline["value"]
     if (reached > without) if task.larger_is_better else (reached < without):
         return None
+    advice = "`kbert finetune --find-learning-rate` suggests a learning rate; more rows, or more --epochs, may help too"
+    if private:
+        advice = "more rows, an adapter with few weights, such as bitfit, or a larger epsilon may help"
     return (
         f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, the result of a "
-        f"model that {baseline['answer']}. `kbert finetune --find-learning-rate` suggests a learning rate; more rows, "
-        "or more --epochs, may help too"
+        f"model that {baseline['answer']}. {advice}"
     )

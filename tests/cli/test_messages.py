@@ -191,6 +191,8 @@ WHERE = {
     ("kbert.training.corpus_tokenizer", "--vocab"): ("pretrain",),
     ("kbert.training.data.task_examples", "--folds"): tuple(name for name in TRAINING if name != "pretrain"),
     ("kbert.training.evaluation", "--data"): ("evaluate",),
+    ("kbert.training.private.gradients", "--adapter"): tuple(f"finetune {name}" for name in TRAINED),
+    ("kbert.training.private.gradients", "--private"): tuple(f"finetune {name}" for name in TRAINED),
     ("kbert.training.data.augmentation", "--model"): ("distill", "finetune classification"),
     ("kbert.training.distillation.teacher", "--model"): ("distill",),
     # Pruning makes its student of the model that it is given.
@@ -366,6 +368,7 @@ SPELLED = {
     "kbert.text.tokenizer_files.writing": ("vocab train",),
     "kbert.training.adapter": TRAINING,
     "kbert.training.calibration": tuple(name for name in TRAINING if name != "pretrain"),
+    "kbert.training.private.plan": tuple(f"finetune {name}" for name in TRAINED),
     "kbert.training.run_folder.runs": TRAINING,
 }
 

@@ -16,13 +16,14 @@ from click.testing import CliRunner
 
 import kbert
 from kbert.cli import options as click_options
+from kbert.cli.finetune import SINGLE_RUN
 from kbert.cli.main import main
 from kbert.options import OptionError, check_value, command_text, option_infos
 from kbert.prediction.options import DecodingOptions
 from kbert.prediction.predictor import Predictor
 from kbert.quickstart import QuickstartOptions, quickstart
 from kbert.tasks.catalogue import TASKS, all_columns, all_reading_options
-from kbert.training.options import task_option_infos
+from kbert.training.options import PrivacyOptions, task_option_infos
 
 TRAINED = [name for name, info in TASKS.items() if info.trainable]
 
@@ -69,7 +70,7 @@ ONLY_PYTHON = {
 }
 OF_TEACHER = dict.fromkeys(
     ("adapter", "tokenizer"), "a student trains all of its weights, with the tokenizer of its teacher"
-)
+) | dict.fromkeys(option_infos(PrivacyOptions), "its teacher has seen the rows without noise")
 NO_STUDENT = dict.fromkeys(("model", "vocab", "cased"), "pruning makes the student")
 READ_LIKE_TRAINING = {
     ("evaluate",): True,
@@ -77,6 +78,7 @@ READ_LIKE_TRAINING = {
     ("distill",): True,
     ("prune",): True,
     ("calibrate",): True,
+    ("audit",): True,
 }
 """The commands with a fine-tuned model, which read files like its training file; and whether these are labelled."""
 
@@ -107,6 +109,7 @@ SAME = {
     ("distill",): Same({kbert.distill: kbert.DistillOptions}, functions_alone=ONLY_PYTHON | OF_TEACHER),
     ("prune",): Same({kbert.prune: kbert.PruneOptions}, functions_alone=ONLY_PYTHON | OF_TEACHER | NO_STUDENT),
     ("calibrate",): Same({kbert.calibrate: kbert.CalibrateOptions}),
+    ("audit",): Same({kbert.audit: kbert.AuditOptions}),
     ("launch",): Same({kbert.launch: kbert.LaunchOptions}),
     ("evaluate",): Same(
         {
@@ -345,7 +348,8 @@ def test_finetune_and_tune_have_the_fields_as_options(name, task):
     infos = task_option_infos(info)
     several = SEVERAL if name == "finetune" else SEARCH
     if name == "tune":
-        del infos["find_learning_rate"]  # for a single run
+        for single in SINGLE_RUN:
+            del infos[single]
     own = {f"{column.role}_column" for column in info.columns} | info.option_infos.keys()
     shown = {name for name, info in infos.items() if info.command}
     assert params.keys() == shown | own | several.keys()

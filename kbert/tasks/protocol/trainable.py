@@ -45,6 +45,8 @@ class TrainableTask(AnsweringTask[ExampleT]):
     """Whether the loss compares the examples of a batch, so that a batch cannot be split over replicas."""
     has_interval: bool = True
     """Whether fine-tuning computes a confidence interval of the main metric, which evaluates many resampled sets."""
+    not_separable: str = ""
+    """Why a training row has no loss of its own, which private training and audits need; "" if it has one."""
     longest_input: int | None = None
     """The longest input in tokens, if the starting model has such a setting; None for the default of the catalogue."""
 
@@ -130,6 +132,14 @@ class TrainableTask(AnsweringTask[ExampleT]):
 
     def for_starting_model(self, folder: PathLike) -> TrainableTask[ExampleT]:
         """Returns the task with the settings in the files of the starting model that the user did not give."""
+        return self
+
+    def for_private_training(self, validation: Sequence[ExampleT]) -> TrainableTask[ExampleT]:
+        """Returns the task without settings that are statistics of the training examples, such as a mean.
+
+        Args:
+            validation: The validation examples, whose statistics replace them.
+        """
         return self
 
     def for_training_examples(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:

@@ -115,7 +115,7 @@ class Callbacks:
             first: The number of the first step, counted from 0.
             metrics: The metrics of each step by name.
         """
-        for index in range(len(metrics["loss"])):
+        for index in range(len(next(iter(metrics.values())))):
             step = first + index
             if self._epoch is None:
                 self._epoch = step // self._epoch_steps

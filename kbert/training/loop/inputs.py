@@ -13,8 +13,12 @@ from kbert.errors import KbertError
 from kbert.training.devices.strategy import Distribution
 from kbert.training.monitoring.throughput import Throughput
 
+STEP_END = "step_end"
+"""The name of an entry of batches, bool [B], which is false for a batch that is followed by others of the same step.
+Without this entry, each batch is a step."""
 _AHEAD = 4
 """The number of batches that are prepared in advance."""
+_TRUE = np.True_
 
 
 def _options() -> tf.data.Options:
@@ -107,7 +111,7 @@ class Input:
             self.iterator = iter(placement.strategy.distribute_datasets_from_function(of_worker))
 
     def work(self, count: int) -> np.ndarray:
-        """Returns the sum of `Throughput.work` over the next `count` batches, which the loop has processed."""
+        """Returns the sum of `Throughput.work` over the next `count` steps, which the loop has done."""
         taken, self._work[:count] = self._work[:count], []
         return np.sum(taken, axis=0)
 
@@ -117,11 +121,15 @@ class Input:
         self.iterator = None
 
     def _generate(self, slices: Sequence[slice]) -> Iterator[dict[str, np.ndarray]]:
+        work: Any = 0.0
         try:
             for batch in self.source.batches(self._start):
                 if self._closed:
                     return
-                self._work.append(self._meter.work(batch))
+                work = work + self._meter.work(batch)
+                if batch.get(STEP_END, _TRUE).all():
+                    self._work.append(work)
+                    work = 0.0
                 for part in slices:
                     yield {name: values[part] for name, values in batch.items()}
         except KbertError as problem:

@@ -79,6 +79,7 @@ class TrainingLoop:
         loss_scaling: bool = False,
         used_tokens: np.ndarray | None = None,
         trained_only: bool = False,
+        make_step: Callable[..., TrainingStep] = TrainingStep,
     ) -> None:
         for phase in phases:
             check_batch_size(phase.batches.batch_size, settings, placement)
@@ -91,7 +92,7 @@ class TrainingLoop:
             rows = {} if used_tokens is None else {model.encoder.embeddings.token_table.path: used_tokens}
             self.optimizer = make_optimizer(model.trainable_variables, optimizer, rows)
             loss_scale = LossScale(loss_scaling)
-        self.step = TrainingStep(
+        self.step = make_step(
             model,
             objective=objective,
             optimizer=self.optimizer,
@@ -380,7 +381,8 @@ class _Run:
             if self.placement.workers > 1:
                 raise lost_worker(problem) from None
             raise
-        for index, (loss, norm) in enumerate(zip(metrics["loss"], metrics["gradient_norm"], strict=True)):
+        losses = metrics.get("loss", [0.0] * count)  # the steps of a private run have no losses
+        for index, (loss, norm) in enumerate(zip(losses, metrics["gradient_norm"], strict=True)):
             what = detector.problem(loss, norm)
             if what is not None:
                 number = SkippedBatches(progress.skipped).batch(step + index)
@@ -391,7 +393,7 @@ class _Run:
         for name, values in metrics.items():
             progress.window.setdefault(name, []).extend(values)
         progress.losses = detector.recent
-        progress.scored = [progress.scored[0] + sum(metrics["loss"]), progress.scored[1] + count]
+        progress.scored = [progress.scored[0] + sum(losses), progress.scored[1] + count]
         progress.step += count
         if self.callbacks is not None and self.placement.is_chief:
             self.callbacks.steps(step, metrics)

@@ -65,12 +65,7 @@ class TrainingStep:
             iterator: An iterator of the same type as those that the graph takes.
             element_spec: The shapes and dtypes of the part of a batch that a replica gets.
         """
-        names = [*self.objective.losses, "loss", "gradient_norm", *self._other_metrics(element_spec)]
-
-        def replica_step(batch: Mapping[str, tf.Tensor], *arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-            # Distributed datasets lose the static batch size, so it is restored here.
-            shaped = {name: tf.ensure_shape(values, element_spec[name].shape) for name, values in batch.items()}
-            return self._replica_step(shaped, *arguments)
+        names = self._metric_names(element_spec)
 
         def run(iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
             count = tf.shape(learning_rates)[0]
@@ -79,9 +74,7 @@ class TrainingStep:
                 index: tf.Tensor, rows: dict[str, tf.TensorArray]
             ) -> tuple[tf.Tensor, dict[str, tf.TensorArray]]:
                 step = first + tf.cast(index, tf.int64)
-                per_replica = self.strategy.run(replica_step, (next(iterator), learning_rates[index], step))
-                # Metrics are summed over replicas, so all replicas have the same values.
-                metrics = self.strategy.experimental_local_results(per_replica)[0]
+                metrics = self._one_step(iterator, element_spec, learning_rates[index], step)
                 return index + 1, {name: array.write(index, metrics[name]) for name, array in rows.items()}
 
             rows = {name: tf.TensorArray(tf.float32, count) for name in names}
@@ -91,11 +84,28 @@ class TrainingStep:
         signature = [tf.type_spec_from_value(iterator), tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32)]
         return tf.function(run, input_signature=signature, autograph=False)
 
-    def _other_metrics(self, element_spec: Mapping[str, tf.TensorSpec]) -> list[str]:
+    def _metric_names(self, element_spec: Mapping[str, tf.TensorSpec]) -> list[str]:
+        """Returns the names of the metrics of a step."""
         example = {
             name: tf.zeros([size or 1 for size in spec.shape], spec.dtype) for name, spec in element_spec.items()
         }
-        return [name for name in self.objective.loss_weights(example) if name not in self.objective.losses]
+        others = [name for name in self.objective.loss_weights(example) if name not in self.objective.losses]
+        return [*self.objective.losses, "loss", "gradient_norm", *others]
+
+    def _one_step(
+        self, iterator: Any, element_spec: Mapping[str, tf.TensorSpec], learning_rate: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Runs one step on the next batch of the iterator, and returns its metrics."""
+
+        def replica_step(batch: Mapping[str, tf.Tensor], *arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+            # Distributed datasets lose the static batch size, so it is restored here.
+            shaped = {name: tf.ensure_shape(values, element_spec[name].shape) for name, values in batch.items()}
+            return self._replica_step(shaped, *arguments)
+
+        per_replica = self.strategy.run(replica_step, (next(iterator), learning_rate, step))
+        # Metrics are summed over replicas, so all replicas have the same values.
+        metrics: dict[str, tf.Tensor] = self.strategy.experimental_local_results(per_replica)[0]
+        return metrics
 
     def _replica_step(
         self, batch: Mapping[str, tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor
@@ -149,10 +159,7 @@ class TrainingStep:
         step: tf.Tensor,
         part: tf.Tensor,
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        for seed, start in zip(self._seeds, self._seed_starts, strict=True):
-            # Dropout depends only on the step and the part of the batch. Two replicas therefore use the same dropout as
-            # two micro-batches of one replica, and a resumed run has no generator state to restore.
-            seed.assign(tf.stack([start + step * _STEPS, part * _PARTS]))
+        self._seed_dropout(step, part)
         variables = [trained.read for trained in self.optimizer.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
@@ -162,6 +169,13 @@ class TrainingStep:
         gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         dense = [trained.dense(each) for trained, each in zip(self.optimizer.trained, gradients, strict=True)]
         return dense, loss_sums
+
+    def _seed_dropout(self, step: tf.Tensor, part: tf.Tensor) -> None:
+        """Sets the seeds of dropout for a part of the batch of a step."""
+        for seed, start in zip(self._seeds, self._seed_starts, strict=True):
+            # Dropout depends only on the step and the part of the batch. Two replicas therefore use the same dropout as
+            # two micro-batches of one replica, and a resumed run has no generator state to restore.
+            seed.assign(tf.stack([start + step * _STEPS, part * _PARTS]))
 
 
 def is_seed(variable: Any) -> bool:

@@ -29,6 +29,17 @@ def freeze_layers(encoder: BertEncoder, frozen_layers: int, *, frozen_encoder: b
             block.trainable = False
 
 
+def freeze_tables(encoder: BertEncoder) -> None:
+    """Freezes the tables of tokens, positions and types.
+
+    Args:
+        encoder: The encoder. Call this function before the optimizer is created.
+    """
+    embeddings = encoder.embeddings
+    for table in (embeddings.token_table, embeddings.position_table, embeddings.type_table):
+        table.trainable = False
+
+
 def check_frozen_layers(frozen_layers: int, layers: int, *, frozen_encoder: bool) -> None:
     """Checks the options for freezing before the model is built.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kbert import files
 from kbert.options import with_documented_fields
 from kbert.training.options.finetuning import FinetuneOptions
-from kbert.training.options.sections import class_error, data_option, model_option, training_option
+from kbert.training.options.sections import class_error, data_option, model_option, privacy_option, training_option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,10 @@ class TeacherOptions(FinetuneOptions):
     # A student trains all of its weights, with the tokenizer of its teacher, so the commands do not have these.
     adapter: str | None = training_option(None, "Not for students.", command=False)
     tokenizer: str | None = model_option(None, "Not for students.", command=False)
+    private: float | None = privacy_option(None, "Not for students.", command=False)
+    delta: float | None = privacy_option(None, "Not for students.", command=False)
+    clip: float | None = privacy_option(None, "Not for students.", command=False)
+    draw_size: int | None = privacy_option(None, "Not for students.", command=False)
 
     unlabelled: Sequence[files.PathLike] = data_option(
         (),
@@ -73,6 +77,14 @@ class TeacherOptions(FinetuneOptions):
                         f"out. Received: {spell(name, value)}"
                     ),
                 )
+        if self.private is not None:
+            raise class_error(
+                self,
+                lambda spell: (
+                    f"{spell('private')} is not for students: a student learns from a teacher that has seen the rows "
+                    f"without noise. Received: {spell('private', self.private)}"
+                ),
+            )
         if not (self.logit_weight or self.relation_weight or self.label_weight):
             raise class_error(
                 self,

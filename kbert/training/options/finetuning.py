@@ -12,6 +12,7 @@ from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.settings import MEDIAPIPE
 from kbert.training.options.abstaining import AbstentionOptions
+from kbert.training.options.privacy import PrivacyOptions
 from kbert.training.options.sections import (
     class_error,
     data_option,
@@ -28,7 +29,7 @@ QUANTIZE_AWARE = ("int8", "int4")
 
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuneOptions(AbstentionOptions, TrainingOptions):
+class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
     """The options of `kbert.finetune`, except the column names and the options of the task.
 
     Example:

@@ -23,6 +23,14 @@ class _SeveralRunsOptions(FinetuneOptions):
         super().__post_init__()
         if self.find_learning_rate:
             raise class_error(self, lambda spell: f"{spell('find_learning_rate')} is for a single run; leave it out")
+        if self.private is not None:
+            raise class_error(
+                self,
+                lambda spell: (
+                    f"{spell('private')} holds for a single run: each further run on the same rows has an epsilon of "
+                    f"its own, and they add up. Start each run by itself. Received: {spell('private', self.private)}"
+                ),
+            )
 
 
 @with_documented_fields

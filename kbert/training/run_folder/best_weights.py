@@ -48,6 +48,12 @@ class BestWeights:
         """Returns whether weights with these metrics are better than all weights before."""
         return self._best is None or is_better(self._score(metrics), self._best)
 
+    def forget_after(self, step: int) -> None:
+        """Removes the weights if they are of a later step."""
+        if self._best is not None and self.load()[0] > step:
+            self.path.unlink()
+            self._best = None
+
     def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Returns the step, the metrics, the settings of the task and the tensors of the best weights."""
         arrays, header = read_arrays(self.path)

@@ -23,6 +23,7 @@ def task_card(
     step: int,
     schedule: Schedule,
     folder: Path,
+    further: Mapping[str, str],
 ) -> str:
     """Returns the model card, with the task, the training, the metrics and a command that uses the model.
 
@@ -36,6 +37,7 @@ def task_card(
         step: The step of the best weights.
         schedule: The learning-rate schedule.
         folder: The folder of the run.
+        further: Further rows of the table of the card.
     """
     parameters = encoder.count_params()
     scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
@@ -47,6 +49,7 @@ def task_card(
             "Training": f"{rows:,} rows, {steps:,} steps, learning rate {schedule.peak:g}; "
             f"the weights are of step {step:,}, the best on the validation file",
             "Validation": scores,
+            **further,
         },
         f"kbert predict {folder.resolve().name} {task.sample_arguments}",
     )

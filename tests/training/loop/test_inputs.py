@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.training.devices.strategy import make_strategy
-from kbert.training.loop.inputs import Input
+from kbert.training.loop.inputs import STEP_END, Input
 
 
 class Numbers:
@@ -52,3 +52,24 @@ def test_an_input_that_has_been_open_for_long_closes_at_once(numbers):
 
 def test_one_processor_has_no_iterator_of_its_own_with_a_thread_that_tunes(numbers):
     assert isinstance(numbers.iterator, tf.data.Iterator)  # as those of tf.distribute are not
+
+
+class Parts(Numbers):
+    """Steps of two batches each."""
+
+    @property
+    def element_spec(self):
+        return {**super().element_spec, STEP_END: tf.TensorSpec([2], tf.bool)}
+
+    def batches(self, start=0):
+        for batch in super().batches(start):
+            yield {**batch, STEP_END: np.full(2, batch["number"][0] % 2 == 1)}
+
+
+def test_the_batches_of_a_step_are_counted_together():
+    opened = Input(Parts(), make_strategy("one"), start=4, meter=Throughput())
+    for _ in range(4):
+        next(opened.iterator)
+    assert opened.work(1).tolist() == [2, 4 + 5]
+    assert opened.work(1).tolist() == [2, 6 + 7]
+    opened.close()
