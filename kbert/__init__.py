@@ -6,10 +6,10 @@ Names are imported when they are first used, so that `import kbert` is fast.
 
 from __future__ import annotations
 
-import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from kbert.runtime.quiet_import import import_quietly
 from kbert.version import __version__
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ logging.getLogger("kbert").addHandler(logging.NullHandler())
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'kbert' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
+    value = getattr(import_quietly(_MODULES[name]), name)
     globals()[name] = value
     return value
 

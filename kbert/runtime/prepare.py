@@ -26,7 +26,8 @@ def prepare_runtime(*, precision: str = "float32", quiet: bool = False) -> None:
     - `ONEDNN_MAX_CPU_ISA`, with `precision="bfloat16"` and only where the processor's AMX instructions end the process:
       a child process tries them, which takes seconds. oneDNN reads it before its first product, so this variable
       still helps if TensorFlow was imported but has not computed.
-    - `TF_CPP_MIN_LOG_LEVEL=3`, with `quiet`: no messages of TensorFlow's C++ libraries.
+    - `TF_CPP_MIN_LOG_LEVEL=3`, with `quiet`: no messages of TensorFlow's C++ libraries, also not
+      those that they write while kbert imports TensorFlow (kbert.runtime.quiet_import).
 
     Args:
         precision: The precision in which the program will compute: "float32", "bfloat16" or "float16".

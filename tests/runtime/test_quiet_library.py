@@ -95,3 +95,11 @@ def test_calls_of_the_library_print_nothing(tmp_path, capsys, corpus_text, pretr
     assert {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} == {
         name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"
     }
+
+
+@pytest.mark.long
+def test_a_program_can_silence_tensorflow():
+    code = "import sys, kbert; kbert.prepare_runtime(quiet=True); kbert.load; assert 'tensorflow' in sys.modules"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
