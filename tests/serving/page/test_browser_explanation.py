@@ -43,7 +43,7 @@ def test_a_label_and_another_one(page, predictors):
     assert same(words, expected(wanted["words"]))
     other = next(label for label in ("bad", "fine", "good") if label != wanted["label"])
     page.page.locator(".why .answers").get_by_text(other, exact=True).click()
-    page.page.wait_for_function(f"document.querySelector('.why > h3').textContent === 'Why {other}'")
+    page.page.locator(".why > h3").filter(has_text=f"Why {other}").wait_for()
     assert same(explained(page)[1], expected(predictors["films"].explain([text], label=other)[0]["words"]))
     # Without color, the words still differ by their lines.
     styles = page.page.locator(".why mark").evaluate_all(
@@ -63,7 +63,7 @@ def test_a_span_and_another_one(page, predictors):
     other = next(span for span in spans if span["start"] != wanted["start"])
     place = spans.index(other)
     page.page.locator(".why .answers button").nth(place).click()
-    page.page.wait_for_function(f"document.querySelector('.why > h3').textContent.endsWith({': ' + other['text']!r})")
+    page.page.locator(".why > h3").filter(has_text=f": {other['text']}").wait_for()
     (wanted,) = predictors["entities"].explain([text], span=(other["start"], other["end"]))
     assert same(explained(page)[1], expected(wanted["words"]))
 
