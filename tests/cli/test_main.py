@@ -248,6 +248,7 @@ def test_features_and_search(tmp_path, pretrained, embedder):
     )
 
 
+@pytest.mark.long
 def test_features_of_a_table_that_is_read_as_the_training_file_was(tmp_path, classifier):
     model = tmp_path / "model"
     shutil.copytree(classifier, model)

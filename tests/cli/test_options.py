@@ -479,6 +479,7 @@ def program(*arguments):
          "--evaluate-every needs --validation-corpus. Received: --evaluate-every 2 alone"),
     ],
 )  # fmt: skip
+@pytest.mark.long
 def test_invalid_options_are_refused_before_tensorflow_starts(tmp_path, command, options, message):
     table = tmp_path / "table.csv"
     table.write_text("text,label\n")

@@ -12,6 +12,7 @@ def predict(*arguments):
     return CliRunner().invoke(main, ["predict", *map(str, arguments)])
 
 
+@pytest.mark.long
 def test_columns_are_kept(tmp_path, classifier):
     path = tmp_path / "a.csv"
     path.write_text("id,text\n7,a dog\n8,the cat\n")
@@ -26,6 +27,7 @@ def test_columns_are_kept(tmp_path, classifier):
     )
 
 
+@pytest.mark.long
 def test_conll(tmp_path, make_task_model):
     model = make_task_model(tmp_path / "run", TaggingTask(["O", "B-X", "I-X"]))
     path = tmp_path / "a.conll"

@@ -121,6 +121,7 @@ def test_a_bert_of_these_names_gives_the_same_outputs(tmp_path, pretrained, form
 
 
 @pytest.mark.parametrize("model", ["pretrained", "classifier", "pair_classifier"])
+@pytest.mark.long
 def test_round_trip(tmp_path, request, model):
     folder = request.getfixturevalue(model)
     convert(folder, tmp_path / "google", to="google")
@@ -181,6 +182,7 @@ def test_config_and_vocabulary_may_be_elsewhere(tmp_path, google, vocab_file):
 
 
 @pytest.mark.parametrize(("token", "lowercase"), [("cat", True), ("Cat", False), ("<S>", True), ("[Unused]", True)])
+@pytest.mark.long
 def test_capitals_in_the_vocabulary_tell_case(tmp_path, google, token, lowercase):
     (google / "kbert.json").unlink()
     path = google / "vocab.txt"

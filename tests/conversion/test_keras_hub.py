@@ -37,6 +37,7 @@ def preset(tmp_path, tanh):
 
 
 @pytest.mark.parametrize("model", ["pretrained", "classifier"])
+@pytest.mark.long
 def test_round_trip(tmp_path, tanh, model):
     folder = tanh(model)
     result = convert(folder, tmp_path / "preset", to="keras-hub")
@@ -73,6 +74,7 @@ def test_the_erf_form_is_refused_unless_it_may_change(tmp_path, pretrained):
     assert "BertMaskedLM computes its head with the erf form of GELU and the epsilon 1e-5" in result.notes[2]
 
 
+@pytest.mark.long
 def test_without_kbert_json_it_is_any_preset(tmp_path, preset):
     (preset / "kbert.json").unlink()
     convert(preset, tmp_path / "out")

@@ -50,6 +50,7 @@ ALWAYS = {("classification", "google"), ("tagging", "google"), ("tagging", "kera
         for to in WRITTEN
     ],
 )
+@pytest.mark.long
 def test_every_task_in_every_format(tmp_path, make_task_model, small_config, name, to):
     config = small_config.replace(hidden_act="gelu_new")
     source = make_task_model(tmp_path / "run", TASKS[name](), config=config)
@@ -136,6 +137,7 @@ def test_heads_that_another_program_trained_go_before_kberts_own_file(tmp_path, 
 
 
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.long
 def test_without_kberts_own_file_a_model_is_one_that_kbert_opens(tmp_path, make_task_model, name):
     convert(make_task_model(tmp_path / "run", TASKS[name]()), tmp_path / "google", to="google")
     (tmp_path / "google" / "kbert.json").unlink()
@@ -190,6 +192,7 @@ def test_a_pooler_of_zeros_is_dropped_without_kberts_own_file(tmp_path, make_tas
 
 
 @pytest.mark.parametrize("to", WRITTEN)
+@pytest.mark.long
 def test_a_decoder_that_is_not_tied_comes_back(tmp_path, pretrained, to):
     bundle = Bundle.load(pretrained)
     table = bundle.tensors["bert.embeddings.word_embeddings.weight"]

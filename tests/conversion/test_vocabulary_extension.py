@@ -97,6 +97,7 @@ def test_rows_behind_the_vocabulary_are_free(with_free_places, text, tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_pretraining_goes_on(pretrained, text, corpus_text, tmp_path):
     extended(pretrained, text, tmp_path / "new")
     corpus = tmp_path / "corpus"
@@ -181,6 +182,7 @@ def test_an_added_token_with_a_line_break_is_refused(pretrained, vocabulary, tex
         extended(pretrained, text, tmp_path / "new")
 
 
+@pytest.mark.long
 def test_pretraining_goes_on_with_added_tokens(with_added_tokens, corpus_text, tmp_path, caplog):
     """On a corpus built with the vocab.txt alone, and what comes of it knows the added tokens still."""
     build_corpus([corpus_text], vocab=with_added_tokens / "vocab.txt", output=tmp_path / "corpus", sequence_length=16)

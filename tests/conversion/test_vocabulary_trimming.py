@@ -60,6 +60,7 @@ def test_used_tokens_keep_their_rows_to_the_bit(pretrained, text, tmp_path):
     assert list(files["model"]["vocab"]) == entries(after)
 
 
+@pytest.mark.long
 def test_outputs_on_the_corpus_are_equal_to_the_bit(pretrained, text, tmp_path):
     trimmed(pretrained, text, tmp_path / "new")
     vectors = [extract_features(folder, text.read_text().splitlines()) for folder in (pretrained, tmp_path / "new")]

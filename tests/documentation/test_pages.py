@@ -39,6 +39,7 @@ def strings_of_the_code():
     return found
 
 
+@pytest.mark.long
 def test_troubleshooting_quotes_messages_that_the_code_has():
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     messages = [message.strip("`") for message in re.findall(r"^### (`.*`)$", page, re.MULTILINE)]

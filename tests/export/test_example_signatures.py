@@ -45,6 +45,7 @@ def test_an_example_has_a_feature_for_each_text_input():
     assert dict(second.features.feature)["candidates"].bytes_list.value == [b"", b"c"]
 
 
+@pytest.mark.long
 def test_classification_of_pairs(pair_classifier):
     loaded = load(pair_classifier)
     found, answers = asked(loaded, text=TEXTS, text_pair=PAIRS)
@@ -59,6 +60,7 @@ def test_classification_of_pairs(pair_classifier):
         function(inputs=tf.constant([missing]))
 
 
+@pytest.mark.long
 def test_ranking_gives_each_candidate_its_score(load_task):
     candidates = [["the mat", "a", "", "dog"], ["", "fast", "", ""], ["ran", "on", "mat", "sat"]]
     found, answers = asked(load_task(RankingTask()), query=TEXTS, candidates=candidates)
@@ -68,6 +70,7 @@ def test_ranking_gives_each_candidate_its_score(load_task):
     assert found["classify"]["scores"][1].tolist() == [0.0, pytest.approx(answers["scores"][1, 1], abs=1e-6), 0.0, 0.0]
 
 
+@pytest.mark.long
 def test_examples_may_have_different_numbers_of_candidates(load_task):
     (function,) = example_signatures(load_task(RankingTask()).text_model).values()
     rows = [examples({"query": ["the cat"], "candidates": [texts]})[0] for texts in (["a", "dog"], ["mat"])]
@@ -95,6 +98,7 @@ def test_multilabel_classification_and_multiple_choice(load_task):
     np.testing.assert_allclose(found["classify"]["scores"], answers["probabilities"], atol=1e-6)
 
 
+@pytest.mark.long
 def test_tasks_without_a_score_for_each_class_have_neither(embedder, summarizer):
     for folder in (embedder, summarizer):
         assert example_signatures(load(folder).text_model) == {}

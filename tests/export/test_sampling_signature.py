@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from kbert.export.sampling_signature import sampling_signatures, with_seeds
@@ -7,6 +8,7 @@ from kbert.tasks.decoding.settings import Decoding
 from kbert.tasks.generation import GenerationTask
 
 
+@pytest.mark.long
 def test_models_that_generate_texts_draw_by_seeds(tmp_path, make_task_model, small_config):
     config = small_config.replace(num_hidden_layers=1)
     folder = make_task_model(tmp_path / "run", GenerationTask(Decoding(max_target=5)), config=config)

@@ -146,5 +146,6 @@ def test_exported_graphs_answer_as_the_models(tmp_path, model_of, names):
         ),
     ],
 )
+@pytest.mark.long
 def test_the_litert_model_is_checked_before_it_is_written(tmp_path, name, model_of):
     assert export_litert(model_of(name), output=tmp_path / "m.tflite").stat().st_size > 10_000

@@ -24,6 +24,7 @@ def _batch(rows, length=16, seed=0):
 
 
 @pytest.mark.parametrize("row_tokens", [1, 20, 1000])
+@pytest.mark.long
 def test_any_number_of_texts_in_a_row_gives_the_vectors_of_the_encoder(encoder, monkeypatch, row_tokens):
     monkeypatch.setattr(litert_rows, "ROW_TOKENS", row_tokens)
     batch = _batch(9)
@@ -32,6 +33,7 @@ def test_any_number_of_texts_in_a_row_gives_the_vectors_of_the_encoder(encoder, 
     np.testing.assert_allclose(received, expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.long
 def test_one_encoder_serves_batches_of_all_shapes(encoder):
     litert = litert_encoder(encoder)
     for rows, length in ((1, 16), (5, 3), (1, 7), (2, 16), (0, 4)):
@@ -40,6 +42,7 @@ def test_one_encoder_serves_batches_of_all_shapes(encoder):
         np.testing.assert_allclose(litert(**batch), expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.long
 def test_padding_may_be_anywhere_and_rows_may_be_empty(encoder):
     batch = _batch(3)
     batch["input_mask"] = np.array([[0, 1, 1, 0, 1], [0] * 5, [1] * 5], np.int32)
@@ -51,6 +54,7 @@ def test_padding_may_be_anywhere_and_rows_may_be_empty(encoder):
     assert not received[~kept].any()
 
 
+@pytest.mark.long
 def test_weights_in_int8_are_near_the_encoder(encoder):
     batch = _batch(4)
     expected = np.asarray(encoder(batch)["sequence_output"]) * batch["input_mask"][..., None]
@@ -58,6 +62,7 @@ def test_weights_in_int8_are_near_the_encoder(encoder):
     assert 1e-5 < np.abs(received - expected).max() < 0.5
 
 
+@pytest.mark.long
 def test_an_invalid_number_of_threads(encoder):
     with pytest.raises(UsageError, match=r"^threads must be at least 1\. Received: threads=0"):
         litert_encoder(encoder, threads=0)

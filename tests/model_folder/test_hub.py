@@ -282,6 +282,7 @@ def test_without_huggingface_hub(monkeypatch):
         resolve("hf://a/b")
 
 
+@pytest.mark.long
 def test_kbert_load(hub, classifier):
     theirs = kbert.load("hf://kbert/classifier").predict(["the cat", "a dog"])
     assert theirs == kbert.load(classifier).predict(["the cat", "a dog"])
@@ -328,6 +329,7 @@ def test_a_fine_tuning_starts_from_the_hub(hub, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.long
 def test_a_pretraining_goes_on_from_the_hub(hub, tmp_path, corpus):
     kbert.pretrain(
         corpus=corpus,

@@ -62,6 +62,7 @@ def test_tables_with_kept_columns(tmp_path, classifier, texts, in_this_process):
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
 
 
+@pytest.mark.long
 def test_an_input_that_grows_is_refused(tmp_path, classifier, texts, in_this_process, monkeypatch):
     write = beam_job.PredictionJob.write
 

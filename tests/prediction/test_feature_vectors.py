@@ -21,6 +21,7 @@ def hidden(pretrained, vocabulary):
     return [row[: mask.sum()] for row, mask in zip(output, encoded["input_mask"].numpy(), strict=True)]
 
 
+@pytest.mark.long
 def test_a_pretraining_model_gives_its_last_layer(pretrained, hidden):
     for given, wanted in zip(extract_features(pretrained, TEXTS, pooling="none"), hidden, strict=True):
         np.testing.assert_allclose(given, wanted, atol=1e-5)
@@ -30,6 +31,7 @@ def test_a_pretraining_model_gives_its_last_layer(pretrained, hidden):
     )
 
 
+@pytest.mark.long
 def test_layers_are_joined(pretrained, classifier):
     joined = extract_features(pretrained, TEXTS, layers=(0, -2, 2))
     assert joined.shape == (3, 96)

@@ -44,6 +44,7 @@ def test_the_energy_is_that_of_the_logits(classifier):
     np.testing.assert_allclose(energy, -np.log(np.exp(logits).sum(-1)), rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_model_with_a_class_for_them_is_measured_by_its_probability(classifier):
     loaded = load(classifier)
     rows = [{**row, "label": row["label"].replace("oos", "bad")} for row in ROWS]

@@ -104,6 +104,7 @@ def test_a_model_and_an_input_that_moved_continue(tmp_path, classifier, texts):
 
 
 @pytest.mark.parametrize("content", ["{", "{}", '{"command": {}, "rows": 4, "bytes": 99999}'])
+@pytest.mark.long
 def test_damaged_progress(tmp_path, classifier, texts, content):
     output = tmp_path / "answers"
     with pytest.raises(Stop):

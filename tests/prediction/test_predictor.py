@@ -110,6 +110,7 @@ def test_tokens_give_what_text_gives(model):
     assert from_tokens.keys() == {"probabilities"}
 
 
+@pytest.mark.long
 def test_evaluation_of_examples_and_of_a_file(model, tmp_path):
     texts = [text for text in TEXTS if text.strip()][:3]
     labels = [answer["label"] for answer in model.predict(texts)]

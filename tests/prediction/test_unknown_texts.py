@@ -35,6 +35,7 @@ def test_the_count_is_logged_once(loaded, logged):
     assert [line for line in logged() if "vocabulary" in line] == [MESSAGE]
 
 
+@pytest.mark.long
 def test_the_commands(classifier, tmp_path):
     done = CliRunner().invoke(main, ["predict", str(classifier), "xyz", "the cat", "xyz abc"])
     assert done.exit_code == 0

@@ -69,6 +69,7 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path, vocabulary):
         encoder.save_to_preset(tmp_path, tokenizer=Tokenizer(vocabulary))
 
 
+@pytest.mark.long
 def test_a_head_comes_with_its_weights_and_its_task(classifier, tmp_path, logged):
     model = kbert.ClassificationModel.from_preset(classifier)
     equal(model, kbert.load_model(classifier))
@@ -168,6 +169,7 @@ def test_an_unknown_option(pretrained):
         kbert.RankingModel.from_preset(pretrained, classes=3)
 
 
+@pytest.mark.long
 def test_vectors_keep_what_the_files_of_sentence_transformers_say(make_sentence_folder, tmp_path):
     library = {"prompts": {"query": "the "}, "default_prompt_name": "query", "similarity_fn_name": "dot"}
     folder = make_sentence_folder(

@@ -29,6 +29,7 @@ def test_rates_at_few_false_positives():
     assert 2.0 < found.epsilon_bound < np.log(101)
 
 
+@pytest.mark.long
 def test_without_a_difference_nothing_is_found():
     bounds, inside = [], 0
     for seed in range(10):

@@ -61,6 +61,7 @@ def test_prompts(tmp_path, make_sentence_folder):
         load(folder, prompt_name="query", prompt="x")
 
 
+@pytest.mark.long
 def test_an_evaluation_has_prompts_of_both_sides(tmp_path, make_sentence_folder):
     folder = make_sentence_folder(tmp_path / "m")
     table = write(tmp_path, "a.csv", "text,pair\ncat,the cat\ndog,a dog\nmat,a cat\n")
@@ -101,6 +102,7 @@ def test_prompts_that_are_left_out_of_the_pooling(tmp_path, make_sentence_folder
     assert not read_modules(tmp_path / "run").include_prompt
 
 
+@pytest.mark.long
 def test_an_encoder_gives_vectors_once_it_is_told_how(tmp_path, make_sentence_folder, pretrained, classifier):
     bare = make_sentence_folder(tmp_path / "m")
     (bare / "modules.json").unlink()

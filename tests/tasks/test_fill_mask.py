@@ -14,6 +14,7 @@ def model(pretrained):
     return load(pretrained)
 
 
+@pytest.mark.long
 def test_a_pretrained_model_fills_masks(model, pretrained):
     assert isinstance(model.task, FillMaskTask)
     texts = ["the [MASK] sat on the [MASK].", "a cat", "[MASK]"]

@@ -120,6 +120,7 @@ def test_predictions_have_a_text_and_a_score(folder):
     assert model.task.text_line({"text": "a", "generated": "b\nc", "score": 0.0}) == "b c"
 
 
+@pytest.mark.long
 def test_several_answers_are_lists_best_first(folder):
     plain = load(folder).predict(["the cat sat"])[0]
     model = load(folder, beams=3, answers=2)

@@ -201,6 +201,7 @@ def test_losses_by_hand():
 # === Answers ===
 
 
+@pytest.mark.long
 def test_answers_whatever_the_other_queries(ranker):
     model = load(ranker)
     queries, candidates = ["the cat", "a dog"], [["sat", "ran fast", "on the mat"], ["the"]]
@@ -217,6 +218,7 @@ def test_answers_whatever_the_other_queries(ranker):
     assert model.task.text_line(short) == "the\t1.0000\ta dog"
 
 
+@pytest.mark.long
 def test_empty_candidates_keep_the_places_of_the_others(ranker):
     model = load(ranker)
     gaps, none, full = model.predict(["the cat"] * 3, [["", "sat", "", "ran fast", ""], ["", ""], ["sat", "ran fast"]])

@@ -93,6 +93,7 @@ def test_ways_to_give_the_entities(model, tmp_path):
         model.predict([text], [[4, 7]], [[19, 99]])
 
 
+@pytest.mark.long
 def test_the_command(folder, model):
     text = "The <e1>cat</e1> sat on the <e2>mat</e2>."
     done = CliRunner().invoke(main, ["predict", str(folder), text])
@@ -119,6 +120,7 @@ def test_the_folder_says_what_it_is(folder):
     assert built({**batch, "entity_positions": np.array([[1, 2], [0, 3]], np.int32)})["logits"].shape == (2, 3)
 
 
+@pytest.mark.long
 def test_metrics(model):
     task = RelationsTask(LABELS, "Other")
     probabilities = np.array([[0.1, 0.8, 0.1], [0.2, 0.2, 0.6]], np.float32)

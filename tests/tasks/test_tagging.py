@@ -173,6 +173,7 @@ def test_spans_that_cannot_be_learnt_are_told(caplog):
     assert record.getMessage() == f"a.jsonl: {expected}"
 
 
+@pytest.mark.long
 def test_texts_in_words(tmp_path, make_task_model):
     model = load(make_task_model(tmp_path / "run", TaggingTask(["O", "B-X", "I-X"])))
     (answer, _) = model.predict([["the", "cat", "sat."], ["a"]])

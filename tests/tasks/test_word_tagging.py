@@ -57,6 +57,7 @@ def test_the_task_follows_from_the_tags(logged):
         TaggingTask(["O", "B-X"]).with_main_metric("accuracy")
 
 
+@pytest.mark.long
 def test_all_words_of_the_tokenizer_are_learnt_with_the_tag_of_the_given_word(vocabulary):
     task = TaggingTask.from_examples(TEXTS, "a")
     rows = task.training_rows(TEXTS, GraphEncoder(Tokenizer(vocabulary).to_graph(), 32))

@@ -91,6 +91,7 @@ def test_graph_and_python_agree(name, texts):
 
 @settings(max_examples=25)
 @given(st.lists(st.binary(max_size=20), max_size=4))
+@pytest.mark.long
 def test_bytes_that_are_no_utf8(texts):
     tokenizer = TOKENIZERS["all"]
     ids, starts, ends = traced("all")[1](tf.constant(texts, tf.string))
@@ -197,6 +198,7 @@ def test_many_tokens():
     assert tokenizer.ids(text) == tokenizer.to_graph()(tf.constant([text])).to_list()[0] == expected
 
 
+@pytest.mark.long
 def test_works_in_a_saved_graph(tmp_path):
     module = TOKENIZERS["all"].to_graph()
     module.ids = tf.function(

@@ -131,6 +131,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(lora_run, cats_and_dogs
         assert (tmp_path / "run" / name).read_bytes() == (lora_run / name).read_bytes()
 
 
+@pytest.mark.long
 def test_training_starts_from_an_adapter(lora_run, cats_and_dogs, quick, tmp_path):
     metrics = tune(cats_and_dogs, quick, tmp_path / "run", model=lora_run / "adapter", epochs=1)
     assert metrics["examples"] == 24

@@ -25,6 +25,7 @@ def base(tmp_path_factory, vocabulary, small_config, random_tensors):
 
 @pytest.mark.parametrize("spec", ["lora:r=2,targets=key+output", "bitfit", "bottleneck:8"])
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.long
 def test_the_folder_gives_the_tensors_of_the_model(base, tmp_path, name, spec):
     options = FinetuneOptions(model=base, train="train.csv", output="run", adapter=spec)
     task, start = TASKS[name](), starting_point(base, None, False).with_settings(options)

@@ -89,6 +89,7 @@ def test_a_private_model_is_not(private):
     assert found["meaning"].endswith("so this attack does not tell members from others")
 
 
+@pytest.mark.long
 def test_the_losses_are_those_of_single_rows(overfitted):
     found = audit(overfitted, members=MEMBERS, non_members=OTHERS)
     loaded = kbert.load(overfitted)
@@ -96,6 +97,7 @@ def test_the_losses_are_those_of_single_rows(overfitted):
         assert found[name] == pytest.approx(loaded.evaluate(data)["cross_entropy"], rel=1e-4)
 
 
+@pytest.mark.long
 def test_a_reference_removes_what_is_easy_for_any_model(tmp_path, base, overfitted):
     """The members are those rows of which a model without them knows more, too."""
     reference = trained(base, tmp_path / "reference", train=OTHERS, validation=MEMBERS)
@@ -106,6 +108,7 @@ def test_a_reference_removes_what_is_easy_for_any_model(tmp_path, base, overfitt
     assert itself["auc"] == 0.5
 
 
+@pytest.mark.long
 def test_equally_many_rows_are_compared(overfitted):
     found = audit(overfitted, members=MEMBERS, non_members=OTHERS[:30])
     assert found["rows"] == 30
@@ -148,6 +151,7 @@ def test_losses_of_other_tasks(tmp_path, make_task_model, name):
     assert found["member_loss"] > 0
 
 
+@pytest.mark.long
 def test_the_command_prints_one_sentence(tmp_path, overfitted):
     for name, data in (("train", MEMBERS), ("test", OTHERS)):
         text = "".join(f"{row['text']}\t{row['label']}\n" for row in data)

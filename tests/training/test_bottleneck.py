@@ -101,6 +101,7 @@ def test_other_engines_give_the_same_answers(run, tmp_path):
     assert export_litert(run, output=tmp_path / "model.tflite", quantize="dynamic").stat().st_size > 0
 
 
+@pytest.mark.long
 def test_training_all_weights_goes_on_from_a_run(run, cats_and_dogs, quick, tmp_path):
     finetune("classification", **cats_and_dogs, **quick | {"model": run}, output=tmp_path / "next")
     before, after = Bundle.load(run), Bundle.load(tmp_path / "next")

@@ -51,6 +51,7 @@ def test_the_temperature_is_in_the_weights(calibrated, classifier):
     assert cool["label"].tolist() == hot["label"].tolist()
 
 
+@pytest.mark.long
 def test_the_error_decreases_and_is_remembered(calibrated, rows):
     folder, metrics = calibrated
     assert metrics["calibration_error"] < metrics["calibration_error_before"] / 2
@@ -113,6 +114,7 @@ def test_an_export_answers_as_the_calibrated_model(tmp_path, calibrated):
     assert manifest["abstain_below"] == load(folder).task.abstain_below
 
 
+@pytest.mark.long
 def test_what_is_refused(tmp_path, classifier, make_task_model, make_sentence_folder, rows):
     regression = make_task_model(tmp_path / "regression", RegressionTask())
     with pytest.raises(UsageError, match=r"^calibration is for classification, .* Received: a model for regression"):

@@ -69,6 +69,7 @@ def test_a_difference_is_refused_and_the_way_out_works(
     assert before.settings == after.settings
 
 
+@pytest.mark.long
 def test_a_new_model_has_the_settings_of_its_corpus(corpus_text, tmp_path, vocabulary):
     tokenizer = Tokenizer(
         vocabulary, strip_accents=False, chinese_characters=False, added_tokens=[AddedToken("cat sat")]

@@ -113,6 +113,7 @@ def test_the_best_weights_are_not_the_last_where_training_misleads(tmp_path, tab
     assert load(tmp_path / "run").evaluate(tables["validation"])["accuracy"] == metrics["accuracy"]
 
 
+@pytest.mark.long
 def test_resumed_it_ends_as_in_one_go(tmp_path, tables, pretrained):
     """The first run is cut back to its checkpoint of step 6, as if it had been killed after it."""
     options = {"checkpoint_every": 6, "evaluate_every": 4, "log_every": 1}

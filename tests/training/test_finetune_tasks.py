@@ -26,6 +26,7 @@ def run(task, folder, pretrained, train, **options):
     return finetune(task, model=pretrained, train=train, output=folder, **defaults | options)
 
 
+@pytest.mark.long
 def test_multilabel(tmp_path, pretrained):
     path = tmp_path / "train.txt"
     rows = [

@@ -25,6 +25,7 @@ def started(folder, task, config):
 
 
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.long
 def test_a_model_of_the_same_task_keeps_all(tmp_path, make_task_model, small_config, name):
     folder = make_task_model(tmp_path / "run", TASKS[name]())
     tensors, _, new = started(folder, TASKS[name](), small_config)

@@ -24,6 +24,7 @@ def rows(folder):
     return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bytes(tmp_path, corpus, pretrained):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(corpus, tmp_path / name, pretrained, seed=seed, steps=3)
@@ -33,6 +34,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, corpus, pretrained):
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
+@pytest.mark.long
 def test_a_text_is_learnt_by_heart(tmp_path, vocab_file, pretrained):
     (tmp_path / "text.txt").write_text("\n\n".join(["The cat sat on a mat.\n" * 5] * 8))
     build_corpus([tmp_path / "text.txt"], vocab=vocab_file, output=tmp_path / "corpus", sequence_length=16)
@@ -53,6 +55,7 @@ def test_a_text_is_learnt_by_heart(tmp_path, vocab_file, pretrained):
     assert metrics == {"first": read[0], "last": read[-1]}
 
 
+@pytest.mark.long
 def test_the_first_losses_of_a_fresh_model_are_those_of_chance(tmp_path, corpus):
     metrics = run(corpus, tmp_path / "run", "tiny", steps=1)
     assert metrics["first"]["mlm_loss"] == pytest.approx(np.log(23), abs=0.15)
@@ -78,6 +81,7 @@ def test_heads_that_begin_with_neighbours(tmp_path, corpus):
     np.testing.assert_allclose(*values, atol=1e-7)
 
 
+@pytest.mark.long
 def test_the_folder_is_a_bundle_that_can_be_gone_on_from(tmp_path, corpus, pretrained, vocabulary):
     run(corpus, tmp_path / "run", pretrained)
     bundle = Bundle.load(tmp_path / "run")
@@ -97,6 +101,7 @@ def test_the_folder_is_a_bundle_that_can_be_gone_on_from(tmp_path, corpus, pretr
     ("objective", "learnt"),
     [("none", "masked language model"), ("sop", "masked language model and sentence order prediction")],
 )
+@pytest.mark.long
 def test_other_objectives_are_said_and_shown(tmp_path, corpus_text, vocab_file, pretrained, objective, learnt):
     build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "corpus", sequence_length=16, objective=objective)
     metrics = run(tmp_path / "corpus", tmp_path / "run", pretrained, steps=1)
@@ -110,6 +115,7 @@ def test_rematerialization_is_noted_and_may_be_changed(tmp_path, corpus, pretrai
     run(corpus, tmp_path / "run", pretrained, steps=1, resume=True)
 
 
+@pytest.mark.long
 def test_resumed_after_its_end_it_is_as_it_was(tmp_path, corpus, pretrained):
     metrics = run(corpus, tmp_path / "run", pretrained)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
@@ -152,6 +158,7 @@ def test_compiled_it_learns_the_same_and_resumes_to_the_same_bytes(tmp_path, cor
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.long
 def test_accumulation_equals_the_whole_batch(tmp_path, corpus, pretrained):
     options = {"steps": 5, "dropout": 0.0, "log_every": 1, "warmup_steps": 0}
     for name, accumulation in (("whole", 1), ("parts", 4)):
@@ -160,6 +167,7 @@ def test_accumulation_equals_the_whole_batch(tmp_path, corpus, pretrained):
         assert parts == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.long
 def test_bfloat16_is_near_float32(tmp_path, corpus, pretrained):
     exact, rounded = (
         run(corpus, tmp_path / precision, pretrained, precision=precision, dropout=0.0)["last"]
@@ -169,6 +177,7 @@ def test_bfloat16_is_near_float32(tmp_path, corpus, pretrained):
     assert rounded["loss"] != exact["loss"]
 
 
+@pytest.mark.long
 def test_dropout_of_the_run(tmp_path, corpus, pretrained):
     losses = [
         run(corpus, tmp_path / str(dropout), pretrained, steps=1, dropout=dropout)["first"]["mlm_loss"]

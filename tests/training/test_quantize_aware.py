@@ -84,6 +84,7 @@ def dequantized(content):
     return found
 
 
+@pytest.mark.long
 def test_the_export_has_the_weights_of_the_run(trained, cats_and_dogs, tmp_path, logged):
     pytest.importorskip("ai_edge_quantizer")
     dtype, folder = trained
@@ -99,6 +100,7 @@ def test_the_export_has_the_weights_of_the_run(trained, cats_and_dogs, tmp_path,
         assert min(differences) < 1e-6, name
 
 
+@pytest.mark.long
 def test_another_dtype_is_told(trained, tmp_path, logged):
     dtype, folder = trained
     export_litert(folder, output=tmp_path / "model.tflite", quantize="float16")

@@ -85,6 +85,7 @@ def test_tasks_and_metrics_without_such_an_answer():
     assert baseline_of(task.with_main_metric("loss"), TaskExamples(task, rows, rows, ())) == {}
 
 
+@pytest.mark.long
 def test_a_run_that_learns_nothing_says_so(tmp_path, cats_and_dogs, quick, caplog):
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **quick | {"learning_rate": 1e-12})
     warnings = [record for record in caplog.records if record.name == "kbert" and record.levelname == "WARNING"]

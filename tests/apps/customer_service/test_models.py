@@ -51,6 +51,7 @@ def test_scores_are_the_cosines_of_the_model(assistant, embedder):
     assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.long
 def test_prompts_and_pooling(pretrained):
     models = Models(pretrained, pooling="mean", query_prompt="the ", faq_prompt="the ")
     (found,) = make_assistant(FAQS, models).understand([("a dog ran", ())])

@@ -1,5 +1,6 @@
 """The program as people run it, from tables to recommendations, with a model that is fine-tuned in between."""
 
+import pytest
 from click.testing import CliRunner
 
 import kbert
@@ -11,6 +12,7 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.long
 def test_from_tables_to_recommendations(tables, tmp_path, embedder):
     items, ratings = tables
     films = tmp_path / "films"

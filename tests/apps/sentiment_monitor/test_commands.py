@@ -29,6 +29,7 @@ def using(models):
     return ["--topic-model", models[0], "--sentiment-model", models[1]]
 
 
+@pytest.mark.long
 def test_once_reads_files_and_is_idempotent(tmp_path, using):
     news = tmp_path / "news"
     news.mkdir()
@@ -47,6 +48,7 @@ def test_once_reads_files_and_is_idempotent(tmp_path, using):
     assert "1 problems with the sources" in bad.output
 
 
+@pytest.mark.long
 def test_scoring_again(tmp_path, using, models):
     (tmp_path / "a.txt").write_text("the cat\na dog\n")
     database = ["--database", tmp_path / "h.db"]

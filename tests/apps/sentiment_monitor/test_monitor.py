@@ -102,6 +102,7 @@ def test_scores_of_other_models_are_refused_until_they_are_replaced(monitor, sto
     assert {row[0] for row in store.rows("SELECT topic FROM headlines")} == {"World"}
 
 
+@pytest.mark.long
 def test_two_models_score_headlines(models):
     scorer = Scorer(*models)
     assert (scorer.topics, scorer.sentiments) == (["Business", "World"], ["negative", "neutral", "positive"])
@@ -115,6 +116,7 @@ def test_two_models_score_headlines(models):
     assert scorer.fingerprint == Scorer(*models).fingerprint != Scorer(models[0], models[1], "positive").fingerprint
 
 
+@pytest.mark.long
 def test_models_that_cannot_be_used(models, embedder):
     with pytest.raises(MonitorError, match="expected a model for classification"):
         Scorer(str(embedder), models[1])

@@ -93,6 +93,7 @@ def test_a_length_of_texts_needs_code_points(tmp_path, classifier):
         export_litert(classifier, output=tmp_path / "m.tflite", text_length=20)
 
 
+@pytest.mark.long
 def test_the_tokenizer_of_mediapipe_is_refused(tmp_path, make_task_model, vocabulary):
     tokenizer = mediapipe_tokenizer(Tokenizer(vocabulary))
     folder = make_task_model(tmp_path / "run", TASKS["classification"](), tokenizer=tokenizer)

@@ -56,6 +56,7 @@ def exports(tmp_path_factory, classifier):
 
 
 @pytest.mark.parametrize(("quantize", "tolerance"), [("none", 1e-4), ("float16", 1e-2), ("dynamic", 0.25)])
+@pytest.mark.long
 def test_it_answers_as_the_bundle_does(exports, classifier, quantize, tolerance):
     model = load(classifier)
     expected = model.answers(TEXTS)["probabilities"]

@@ -9,6 +9,7 @@ from kbert.models.tensor_names import assign_tensors, encoder_bindings
 
 @pytest.mark.parametrize("pooled", [True, False])
 @pytest.mark.parametrize("hidden_act", ["gelu", "gelu_new", "relu"])
+@pytest.mark.long
 def test_the_graph_computes_what_the_encoder_computes(small_config, random_tensors, hidden_act, pooled):
     encoder = BertEncoder(small_config.replace(hidden_act=hidden_act), pooled=pooled)
     bindings = encoder_bindings(encoder)

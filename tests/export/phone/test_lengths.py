@@ -31,6 +31,7 @@ def test_models_of_several_lengths_share_their_weights():
         np.testing.assert_array_equal(interpreter.get_signature_runner(name)(x=x)["y"], alone(x=x)["y"])
 
 
+@pytest.mark.long
 def test_outputs_with_a_prefix_are_removed():
     content = model(2, tf.nn.relu)
     assert sorted(Interpreter(model_content=content).get_signature_list()["serving_default"]["outputs"]) == [

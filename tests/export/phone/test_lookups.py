@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
@@ -16,6 +17,7 @@ def answer(content, rows):
     return Interpreter(model_content=content).get_signature_runner()(rows=np.int32(rows))["found"].tolist()
 
 
+@pytest.mark.long
 def test_a_gather_of_a_constant_table_becomes_a_lookup():
     content = litert_model(
         lambda rows: {"found": tf.raw_ops.GatherV2(params=TABLE, indices=rows, axis=0)},
@@ -27,6 +29,7 @@ def test_a_gather_of_a_constant_table_becomes_a_lookup():
     assert answer(changed, [3, 0]) == answer(content, [3, 0]) == [[9.0, 10.0, 11.0], [0.0, 1.0, 2.0]]
 
 
+@pytest.mark.long
 def test_other_gathers_are_left():
     content = litert_model(
         lambda rows: {"found": tf.raw_ops.GatherV2(params=TABLE, indices=rows, axis=1)},

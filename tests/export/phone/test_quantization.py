@@ -71,6 +71,7 @@ def test_int4_has_floating_activations(files):
     assert "float32" in found["FULLY_CONNECTED"]
 
 
+@pytest.mark.long
 def test_calibration_gives_the_same_file_each_time(files, tmp_path, wide, texts):
     again = export_litert(
         wide, output=tmp_path / "int8", sequence_lengths=[16], quantize="int8", calibration=texts

@@ -28,6 +28,7 @@ def test_the_measures_are_means_over_the_tokens(loaded):
     np.testing.assert_allclose(found.to_separator[0], weights[..., 4].mean(-1), rtol=1e-4)
 
 
+@pytest.mark.long
 def test_padding_and_batches_do_not_matter(loaded):
     texts = ["the cat sat on the mat", "a dog", "the"]
     one = attention_heads(loaded.text_model, {"text": texts}, kinds(loaded))

@@ -41,6 +41,7 @@ def test_the_model_from_vectors_is_the_model(loaded, explained, rows):
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.long
 def test_scores_of_words(explained, rows, name):
     scores, gap = tf.function(lambda: METHODS[name](explained, rows), autograph=False)()
     assert scores.shape == (3, 7)

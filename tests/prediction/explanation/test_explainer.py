@@ -37,6 +37,7 @@ def test_explanations_of_a_classifier(classifier):
     json.dumps([first, second])
 
 
+@pytest.mark.long
 def test_a_label_is_chosen(classifier):
     loaded = load(classifier)
     (good,) = loaded.explain("a dog", label="good", method="gradient-x-input")
@@ -110,6 +111,7 @@ def test_the_best_of_several_texts_is_explained(tmp_path, make_task_model):
     assert found["completeness_gap"] <= 0.01
 
 
+@pytest.mark.long
 def test_the_command(tmp_path, classifier):
     lines = explain(classifier, *TEXTS, "--method", "gradient-x-input").stdout.splitlines()
     assert lines[0].split("\t")[1].startswith("The(")

@@ -144,6 +144,7 @@ def test_new_versions_and_models_take_over_and_requests_of_the_old_one_finish(ex
             models.status("one", 7)
 
 
+@pytest.mark.long
 def test_removing_a_version_serves_the_one_below_and_removing_all_unloads_the_model(exports, tmp_path):
     put(exports, 3, tmp_path / "stays" / "1")
     put(exports, 1, tmp_path / "one" / "1")
@@ -348,6 +349,7 @@ def test_a_link_without_a_target_is_a_part_of_a_broken_version(exports, tmp_path
         assert ask(models, "one") == [3]
 
 
+@pytest.mark.long
 def test_a_broken_version_that_comes_back_is_reported_again(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
     with served(tmp_path) as models:

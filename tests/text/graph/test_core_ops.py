@@ -93,6 +93,7 @@ def test_ids_and_offsets_are_those_of_the_default(name, texts):
 
 @settings(max_examples=25)
 @given(st.lists(st.binary(max_size=20), max_size=4))
+@pytest.mark.long
 def test_bytes_that_are_no_utf8(texts):
     _, with_offsets, _, core_with_offsets = traced("added tokens")
     texts = tf.constant(texts, tf.string)

@@ -74,6 +74,7 @@ def test_every_character_is_normalized_as_in_python(lowercase, strip_accents, ch
 @pytest.mark.parametrize("lowercase", [True, False])
 @settings(max_examples=100)
 @given(texts=st.lists(st.text(CHARACTERS, max_size=30), max_size=8))
+@pytest.mark.long
 def test_ids_are_those_of_python(graphs, lowercase, texts):
     tokenizer = TOKENIZERS[lowercase]
     expected = [tokenizer.ids(text) for text in texts]

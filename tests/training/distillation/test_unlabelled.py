@@ -35,6 +35,7 @@ def test_texts_become_rows(encode):
     assert not rows.type_ids.values.any()
 
 
+@pytest.mark.long
 def test_choices_are_the_rows_of_an_item(encode):
     task = MultipleChoiceTask()
     names = [text.name for text in task.text_inputs]

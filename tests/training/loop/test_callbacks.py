@@ -67,6 +67,7 @@ def finetune(tables, output, model, *callbacks, **options):
     )
 
 
+@pytest.mark.long
 def test_what_a_callback_hears_of_fine_tuning(cats_and_dogs, pretrained, tmp_path):
     recorder, table = Recorder(), tmp_path / "epochs.csv"
     others = [keras.callbacks.CSVLogger(table), keras.callbacks.TensorBoard(tmp_path / "board", update_freq=1)]
@@ -122,6 +123,7 @@ def test_a_callback_stops_the_run(cats_and_dogs, pretrained, tmp_path, stop, ste
     assert kbert.load(tmp_path / "run").predict(["the fast cat sat ."])[0]["label"] in ("yes", "no")
 
 
+@pytest.mark.long
 def test_the_early_stopping_of_keras(cats_and_dogs, pretrained, tmp_path):
     recorder = Recorder()
     patient = keras.callbacks.EarlyStopping("val_accuracy", patience=1, mode="max", min_delta=2.0)

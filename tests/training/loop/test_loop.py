@@ -129,6 +129,7 @@ pretrain(
     assert "finalizing GeneratorDataset" not in errors
 
 
+@pytest.mark.long
 def test_rows_between_checkpoints_do_not_depend_on_how_many_steps_a_call_runs(tmp_path, uninterrupted, pretrained):
     """Rows of 50 steps are the means of 50 rows of one step."""
     corpus, expected = uninterrupted

@@ -75,6 +75,7 @@ def rows(folder):
     return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
 
 
+@pytest.mark.long
 def test_pretraining_on_packed_rows(tmp_path, corpus, pretrained, told):
     metrics = pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", steps=40, **OPTIONS)
     assert metrics["last"]["mlm_loss"] < metrics["first"]["mlm_loss"]

@@ -73,6 +73,7 @@ def plain(with_dropout):
     return train(with_dropout)
 
 
+@pytest.mark.long
 def test_rematerialization_changes_nothing_but_rounding(with_dropout, plain):
     """With dropout: the second time the same masks must be drawn."""
     metrics, weights, _ = train(with_dropout, remat=True)
@@ -113,6 +114,7 @@ def float16():
 
 
 @pytest.mark.usefixtures("float16")
+@pytest.mark.long
 def test_float16_with_a_scaled_loss_is_near_float32(with_dropout):
     without = with_dropout.replace(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     expected, half = train(without)[0], train(without, precision="float16")[0]
@@ -122,6 +124,7 @@ def test_float16_with_a_scaled_loss_is_near_float32(with_dropout):
 
 
 @pytest.mark.usefixtures("float16")
+@pytest.mark.long
 def test_a_step_that_overflows_is_left_out_and_halves_the_scale(with_dropout):
     metrics, weights, scale = train(with_dropout, steps=1, precision="float16", scale=2.0**100)
     assert metrics["gradient_norm"][0] == 0
@@ -160,6 +163,7 @@ def test_skipping_padding_changes_no_number(small_config, remat, accumulation):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.long
 def test_masks_of_dropout_are_drawn_again_where_padding_is_skipped(with_dropout):
     metrics, weights, _ = train(with_dropout, batch=PADDED, skip_padding=True)
     again, weights_again, _ = train(with_dropout, batch=PADDED, skip_padding=True, remat=True)

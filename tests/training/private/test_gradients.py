@@ -128,6 +128,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize("make", TASKS)
+@pytest.mark.long
 def test_each_task(config, make):
     task, batch = make()
     norms = compare(built(config, task), task, batch, clip=0.5)
@@ -136,6 +137,7 @@ def test_each_task(config, make):
 
 @pytest.mark.parametrize("skip_padding", [True, False])
 @pytest.mark.parametrize("adapter", ["bitfit", "lora:r=2", "lora:r=3,targets=query+key+output", "bottleneck:4"])
+@pytest.mark.long
 def test_adapters(config, adapter, skip_padding):
     task, batch = classification()
     compare(built(config, task, adapter=adapter, skip_padding=skip_padding), task, batch, clip=0.2)

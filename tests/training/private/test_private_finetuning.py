@@ -104,6 +104,7 @@ def test_tables_are_frozen_and_the_rest_is_trained(run, pretrained):
         assert np.array_equal(before[name], after[name]) == is_table, name
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_other_noise_and_other_draws(tmp_path, private):
     weights = []
     for name in ("a", "b"):
@@ -112,6 +113,7 @@ def test_the_same_seed_gives_other_noise_and_other_draws(tmp_path, private):
     assert not np.allclose(*weights)
 
 
+@pytest.mark.long
 def test_what_is_told(tmp_path, private, caplog):
     caplog.set_level("INFO", "kbert")
     finetune("classification", output=tmp_path / "run", **private)
@@ -142,6 +144,7 @@ def cut(folder, step):
     (folder / "model.safetensors").unlink()
 
 
+@pytest.mark.long
 def test_a_resumed_run_has_the_same_guarantee(tmp_path, private):
     options = {**private, "checkpoint_every": 1, "evaluate_every": 1, "log_every": 1}
     finetune("classification", output=tmp_path / "run", **options)
@@ -166,6 +169,7 @@ def test_a_resumed_run_has_the_same_guarantee(tmp_path, private):
     assert any(not np.array_equal(last[0][name], last[1][name]) for name in last[0])
 
 
+@pytest.mark.long
 def test_a_resumed_run_must_have_the_same_noise(tmp_path, private):
     finetune("classification", output=tmp_path / "run", **private)
     with pytest.raises(UsageError, match=r"was started with private=4\.0\. Received: private=8\.0; resume with the sa"):
@@ -176,6 +180,7 @@ def test_a_resumed_run_must_have_the_same_noise(tmp_path, private):
         finetune("classification", output=tmp_path / "run", resume=True, **private)
 
 
+@pytest.mark.long
 def test_early_stopping_spends_less(tmp_path, private):
     options = {**private, "epochs": 10, "evaluate_every": 1, "early_stopping": 1, "learning_rate": 1e-9}
     finetune("classification", output=tmp_path / "run", **options)
@@ -208,6 +213,7 @@ def test_losses_that_compare_rows_are_refused(tmp_path, private):
         finetune("embedding", output=tmp_path / "run", **private)
 
 
+@pytest.mark.long
 def test_texts_in_several_windows_are_refused(tmp_path, private):
     words = "the cat sat on the mat . " * 3
     rows = [{"id": f"{n}", "question": "the cat", "context": words, "answers": "mat"} for n in range(12)]
@@ -215,6 +221,7 @@ def test_texts_in_several_windows_are_refused(tmp_path, private):
         finetune("question-answering", output=tmp_path / "run", **{**private, "train": rows, "validation": rows})
 
 
+@pytest.mark.long
 def test_crf_is_refused(tmp_path, private):
     for name in ("train", "validation"):
         private[name] = [{"words": ["the", "cat"], "tags": ["O", "B-P"]}] * 24
@@ -234,6 +241,7 @@ def test_the_mean_of_a_regression_is_that_of_the_validation_rows(tmp_path, priva
     assert settings["baseline"]["answer"] == "always answers 2"
 
 
+@pytest.mark.long
 def test_it_learns_with_little_noise(tmp_path, cats_and_dogs, quick):
     options = {**quick, "epochs": 60, "draw_size": 12, "learning_rate": 3e-2, "dropout": 0.0, "evaluate_every": 120}
     metrics = kbert.finetune("classification", output=tmp_path / "run", private=1e4, **cats_and_dogs, **options)

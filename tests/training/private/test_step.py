@@ -61,6 +61,7 @@ def train(config, *, noise_multiplier, count=20, expected=20, steps=1, dropout=0
     return changes, {name: values.numpy() for name, values in metrics.items()}, model
 
 
+@pytest.mark.long
 def test_without_noise_it_is_the_mean_of_clipped_gradients(small_config):
     """All 20 rows are drawn, in three batches."""
     changes, metrics, _ = train(small_config, noise_multiplier=0.0)
@@ -93,6 +94,7 @@ class _Never:
         return np.ones(size)
 
 
+@pytest.mark.long
 def test_noise_is_secret_and_differs_in_each_step(small_config):
     first, second = (train(small_config, noise_multiplier=1.0, draws=_Never())[0] for _ in range(2))
     assert not np.allclose(first["head/dense/kernel"], second["head/dense/kernel"])
@@ -105,6 +107,7 @@ def test_losses_are_not_returned(small_config):
     assert metrics.keys() == {"gradient_norm"}
 
 
+@pytest.mark.long
 def test_batches_of_a_step_draw_their_own_dropout(small_config):
     """With dropout, the sums of two equal batches differ."""
     with_dropout, _, _ = train(small_config, noise_multiplier=0.0, dropout=0.3)

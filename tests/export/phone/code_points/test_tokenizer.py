@@ -139,6 +139,7 @@ def test_numbers_that_are_no_code_points_are_dropped():
 @pytest.mark.parametrize("name", SETTINGS)
 @settings(max_examples=200)
 @given(text=TEXTS)
+@pytest.mark.long
 def test_tokens_are_those_of_the_tokenizer(name, text):
     assert tokens_of(name, text[:LENGTH]) == [expected(name, text[:LENGTH])]
 

@@ -94,6 +94,7 @@ def test_buffers_are_aligned(plain, metadata):
 
 
 @pytest.mark.parametrize("names", [NAMES, NAMES[::-1], (NAMES[1], NAMES[2], NAMES[0])])
+@pytest.mark.long
 def test_inputs_are_described_in_the_order_of_the_model(metadata, reader, names):
     """MediaPipe does not notice if two of them are swapped."""
     content = with_metadata(model(names=names), metadata)
@@ -133,6 +134,7 @@ def test_outputs_without_labels_keep_their_names_in_the_order_of_the_model(vocab
         ({"classes": 3}, r"^expected a model with one output, float32 \[1, 2\], .* Received: probabilities \[1, 3\]$"),
     ],
 )
+@pytest.mark.long
 def test_models_that_the_metadata_does_not_fit_are_refused(metadata, changes, message):
     with pytest.raises(ExportError, match=message):
         with_metadata(model(**changes), metadata)
