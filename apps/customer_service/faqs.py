@@ -93,7 +93,7 @@ def read_faqs(path: str | os.PathLike[str], columns: Columns = Columns()) -> lis
     """Reads a list of FAQs.
 
     Raises:
-        FileError: The file is unreadable, lacks a column, or a row is invalid.
+        FileError: The file is unreadable or has no such column, or one of its rows is invalid.
     """
     return group_faqs(read_rows(path, columns), path)
 
@@ -107,7 +107,7 @@ def read_rows(path: str | os.PathLike[str], columns: Columns = Columns(), *, ans
         answers: Whether each row must have an answer; otherwise the file need not have the column.
 
     Raises:
-        FileError: The file is unreadable, lacks a column, or a row is invalid.
+        FileError: The file is unreadable or has no such column, or one of its rows is invalid.
     """
     lines = _cells(path)
     header = next(lines, (1, []))[1]

@@ -300,7 +300,7 @@ class Predictor:
         examples = task.keep_valid(found, path, bad)
         answers = self.answers_for_examples(examples, batch_size=options.batch_size)
         metrics = task.evaluate(examples, answers)
-        metrics |= interval_of(task, examples, answers)
+        metrics |= interval_of(task, examples, answers, metrics)
         if scope is not None:
             metrics |= scope.scores(self.text_model, examples, answers, batch_size=options.batch_size)
         if options.faithfulness:

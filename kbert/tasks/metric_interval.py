@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ INTERVAL = "interval"
 
 
 def interval_of(
-    task: TrainableTask[Any], examples: Sequence[Any], answers: Mapping[str, np.ndarray]
+    task: TrainableTask[Any], examples: Sequence[Any], answers: Mapping[str, np.ndarray], metrics: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Returns the confidence interval of the main metric, for the metrics of an evaluation.
 
@@ -24,17 +25,19 @@ def interval_of(
         task: The fine-tuned task.
         examples: The examples.
         answers: The answers to them.
+        metrics: The metrics of these answers.
 
     Returns:
         "interval": the "metric", the bounds "low" and "high", and the "level"; or nothing if the main metric is the
-        loss, or if the task has no interval.
+        loss, if it cannot be computed for these examples, or if the task has no interval.
     """
-    if task.main_metric == LOSS or not task.has_interval:
+    name = task.main_metric
+    if name == LOSS or name not in metrics or not task.has_interval:
         return {}
     bounds = bootstrap_interval(
-        lambda drawn, resampled: task.evaluate(drawn, resampled)[task.main_metric], examples, answers
+        lambda drawn, resampled: task.evaluate(drawn, resampled).get(name, math.nan), examples, answers
     )
     if bounds is None:
         return {}
     low, high = bounds
-    return {INTERVAL: {"metric": task.main_metric, "low": low, "high": high, "level": LEVEL}}
+    return {INTERVAL: {"metric": name, "low": low, "high": high, "level": LEVEL}}

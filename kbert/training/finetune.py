@@ -297,7 +297,7 @@ def _evaluation(
                 f"the validation data do not allow {plan.task.main_metric} to be computed; give another --main-metric"
             )
         if best.would_keep(metrics):
-            metrics |= interval_of(tuned, validation, answers)
+            metrics |= interval_of(tuned, validation, answers, metrics)
         matrices = {} if adapter is None else adapter.matrices()
         best.offer(step, metrics, tuned.settings(), {**tensor_names.read_tensors(bindings), **matrices})
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}

@@ -27,6 +27,13 @@ def test_there_is_no_interval_if_all_answers_are_right():
     assert bootstrap_interval(accuracy, list(range(50)), {"label": np.arange(50)}) is None
 
 
+def test_there_is_no_interval_if_a_sample_has_no_value():
+    def measure(examples, answers):
+        return float("nan") if 0 not in examples else 1.0 / len(set(examples))
+
+    assert bootstrap_interval(measure, list(range(10)), {}) is None
+
+
 def test_the_same_seed_gives_the_same_interval():
     examples, answers = [1] * 30, {"label": np.arange(30) < 12}
     assert bootstrap_interval(accuracy, examples, answers) == bootstrap_interval(accuracy, examples, answers)
