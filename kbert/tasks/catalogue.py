@@ -42,6 +42,11 @@ _DOCUMENTS = ("document", "article", "text", "dialogue", "source", "content", "b
 _SUMMARIES = ("summary", "highlights", "abstract", "target", "tldr", "headline")
 """The usual names of documents and of their summaries, in any combination."""
 
+_ABSTENTION = frozenset({"abstain_below", "target_risk"})
+_CALIBRATION = frozenset({"calibrate"}) | _ABSTENTION
+_AUGMENTATION = frozenset({"augment", "synonyms", "augment_copies"})
+_PRIVACY = frozenset({"private", "delta", "clip", "draw_size"})
+
 _BUILT_IN: Mapping[str, TaskInfo] = {
     info.name: info
     for info in (
@@ -60,6 +65,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             metrics=("f1_micro", "f1_macro", "subset_accuracy", "hamming_loss", "cross_entropy"),
             columns=(_TEXT, _PAIR, _LABEL),
             options=MultilabelOptions,
+            unsupported=_ABSTENTION,
         ),
         TaskInfo(
             "regression",
@@ -68,6 +74,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             metrics=("mse", "mae", "pearson", "spearman"),
             columns=(_TEXT, _PAIR, Column("label", "Column of numbers.", "label", target=True)),
             options=RegressionOptions,
+            unsupported=_CALIBRATION,
         ),
         TaskInfo(
             "multiple-choice",
@@ -80,6 +87,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("label", "Column of the right choice: its number, letter or text.", "label", target=True),
             ),
             options=MultipleChoiceOptions,
+            unsupported=_AUGMENTATION,
         ),
         TaskInfo(
             "tagging",
@@ -93,6 +101,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("sentence", "Column that identifies sentences, in a table with one word in each row."),
             ),
             options=TaggingOptions,
+            unsupported=_CALIBRATION | _AUGMENTATION,
         ),
         TaskInfo(
             "question-answering",
@@ -107,6 +116,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             ),
             options=QuestionAnsweringOptions,
             sequence_length=384,
+            unsupported=_CALIBRATION | _AUGMENTATION,
         ),
         TaskInfo(
             "fill-mask",
@@ -139,6 +149,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 {"text": "query", "pair": "positive", "negative": "negative"},
                 {"text": "query", "pair": "positive"},
             ),
+            unsupported=_CALIBRATION | _AUGMENTATION | _PRIVACY,
         ),
         TaskInfo(
             "ranking",
@@ -160,6 +171,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 ),
             ),
             options=RankingOptions,
+            unsupported=_CALIBRATION | _AUGMENTATION,
         ),
         TaskInfo(
             "semantic-roles",
@@ -172,6 +184,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("predicates", "Key of predicates.", "predicates", target=True),
             ),
             options=SemanticRolesOptions,
+            unsupported=_CALIBRATION | _AUGMENTATION,
         ),
         TaskInfo(
             "relations",
@@ -190,6 +203,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("relation", "Column of relations.", "relation", target=True),
             ),
             options=RelationOptions,
+            unsupported=_CALIBRATION | _AUGMENTATION,
         ),
         TaskInfo(
             "summarization",
@@ -216,6 +230,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 *({"text": text, "summary": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
             ),
             sequence_length=512,
+            unsupported=_CALIBRATION | _AUGMENTATION,
         ),
         TaskInfo(
             "generation",
@@ -238,6 +253,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 {"text": "abstract", "target": "title"},
                 *({"text": text, "target": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
             ),
+            unsupported=_CALIBRATION | _AUGMENTATION | _PRIVACY,
         ),
     )
 }

@@ -54,6 +54,8 @@ class TaskInfo:
             columns are missing in the file, the first set that the file has is read.
         metrics: The metrics that `--main-metric` accepts, beside the validation loss. The first is the default, unless
             the validation data require another.
+        unsupported: The names of options of fine-tuning that the task does not support. Commands do not offer them;
+            in Python, they raise an error.
     """
 
     name: str
@@ -66,6 +68,7 @@ class TaskInfo:
     trainable: bool = True
     usual_columns: tuple[Mapping[str, str], ...] = ()
     metrics: tuple[str, ...] = ()
+    unsupported: frozenset[str] = frozenset()
 
     def choose_columns(self, given: Mapping[str, str | None], *, targets: bool = True) -> dict[str, str]:
         """Returns the column of each role: the given ones, else the defaults.

@@ -13,7 +13,9 @@ from kbert.serving.server import running_server
 CLIENT = Path(__file__).parents[2] / "apps" / "tf_serving" / "client.py"
 
 
-@pytest.mark.parametrize("paired", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize(
+    "paired", [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.long)]
+)
 def test_the_served_answer_is_the_predicted_one(tmp_path, classifier, pair_classifier, paired):
     model = pair_classifier if paired else classifier
     texts = ["The cat sat.", "", "Ein Wörterbuch 中文"]

@@ -48,6 +48,7 @@ def exported(tmp_path_factory, pair_classifier):
     return export_saved_model(pair_classifier, output=tmp_path_factory.mktemp("served") / "pairs")
 
 
+@pytest.mark.long
 def test_all_signatures_get_a_short_text_the_longest_and_a_batch_of_several_lengths(exported):
     found = list(requests_of(exported))
     names = [(name, signature) for name, signature, _ in found]
@@ -64,6 +65,7 @@ def test_all_signatures_get_a_short_text_the_longest_and_a_batch_of_several_leng
     assert (exported / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 10_000
 
 
+@pytest.mark.long
 def test_tokens_are_those_of_the_texts(exported, pair_classifier):
     found = list(requests_of(exported))
     encode = load(pair_classifier).text_model.encode

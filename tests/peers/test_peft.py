@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from kbert.errors import BundleError
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import encoder_bindings
+from kbert.prediction.loading import load
 from kbert.pretrained.loading import load_model
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
@@ -85,6 +87,13 @@ def test_peft_opens_an_adapter_of_a_tagger(base, tmp_path):
         ("TOKEN_CLS", {"target_modules": "all-linear", "exclude_modules": ["classifier"]}),
         ("SEQ_CLS", {"target_modules": ["query"], "modules_to_save": ["pooler", "classifier"], "rank_pattern": {
             "layer.1.attention.self.query": 2}}),
+        ("SEQ_CLS", {"target_modules": ["query", "value", "output.dense"], "alpha_pattern": {
+            "layer.1.attention.self.query": 3, r"^bert.encoder.layer.0.*value": 5, "value": 7}}),
+        ("SEQ_CLS", {"target_modules": ["query", "output.dense"], "bias": "lora_only"}),
+        ("TOKEN_CLS", {"target_modules": ["query", "value"], "bias": "all"}),
+        ("SEQ_CLS", {"target_modules": ["query", "intermediate.dense"], "use_dora": True}),
+        ("SEQ_CLS", {"target_modules": ["query", "word_embeddings"]}),
+        ("SEQ_CLS", {"target_modules": ["query"], "modules_to_save": ["word_embeddings", "classifier"]}),
     ],
 )  # fmt: skip
 def test_kbert_opens_an_adapter_of_peft(base, tmp_path, task_type, settings):
@@ -116,3 +125,17 @@ def test_kbert_opens_an_adapter_of_the_classifier_of_a_tagger(base, tmp_path):
     stored = safetensors.numpy.load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert "base_model.model.classifier.lora_A.weight" in stored
     np.testing.assert_allclose(kbert_logits(tmp_path / "adapter")[1], peft_logits(adapted)[1], atol=1e-5)
+
+
+def test_an_adapter_of_the_token_table_of_a_masked_language_model_is_refused(base, tmp_path):
+    torch.manual_seed(0)
+    whole = transformers.BertForMaskedLM.from_pretrained(base)
+    whole.save_pretrained(tmp_path / "mlm")
+    shutil.copy(base / "vocab.txt", tmp_path / "mlm")
+    whole = transformers.BertForMaskedLM.from_pretrained(tmp_path / "mlm")
+    settings = {"target_modules": ["word_embeddings", "value"], "init_lora_weights": False}
+    adapted = peft.get_peft_model(whole, peft.LoraConfig(r=4, **settings))
+    adapted.save_pretrained(tmp_path / "adapter")
+    # PEFT does not change the decoder with the table, to which kbert ties it.
+    with pytest.raises(BundleError, match=r"^the tensor cls.predictions.decoder.weight must equal the token table"):
+        load(tmp_path / "adapter")

@@ -72,6 +72,48 @@ def test_the_scale_of_rank_stabilized_lora(adapter, base):
     np.testing.assert_allclose(added, 4 / 2 * 4, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "alpha"),
+    [
+        ({"value": 9, "query": 3}, 3),
+        ({"layer.1.attention.self.query": 3}, 4),
+        ({r"encoder.layer.0.attention.self.query": 5, "query": 3}, 5),
+        ({"uery": 3}, 4),
+    ],
+)
+def test_the_first_pattern_that_ends_the_name_of_a_layer_gives_its_alpha(adapter, base, patterns, alpha):
+    folder, stored = adapter(alpha_pattern=patterns)
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    added = alpha * stored[f"{LAYER}.lora_B.weight"] @ stored[f"{LAYER}.lora_A.weight"]
+    np.testing.assert_allclose(
+        Bundle.load(folder).tensors[name], Bundle.load(base).tensors[name] + added, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_in_dora_the_rows_of_a_kernel_have_the_stored_norms(adapter):
+    norms = np.linspace(1, 2, 32, dtype=np.float32)
+    folder, _ = adapter({f"{LAYER}.lora_magnitude_vector": norms}, use_dora=True)
+    kernel = Bundle.load(folder).tensors["bert.encoder.layer.0.attention.self.query.weight"]
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=1), norms, rtol=1e-5)
+
+
+def test_lora_of_the_token_table(adapter, base, vocabulary):
+    table = "base_model.model.bert.embeddings.word_embeddings"
+    down, up = np.zeros((1, len(vocabulary)), np.float32), np.arange(32, dtype=np.float32)[:, None]
+    down[0, 5] = 0.5
+    folder, _ = adapter({f"{table}.lora_embedding_A": down, f"{table}.lora_embedding_B": up})
+    name = "bert.embeddings.word_embeddings.weight"
+    added = Bundle.load(folder).tensors[name] - Bundle.load(base).tensors[name]
+    np.testing.assert_allclose(added[5], 4 * 0.5 * np.arange(32), rtol=1e-4)
+    assert not np.delete(added, 5, axis=0).any()
+
+
+def test_trained_biases(adapter):
+    bias = np.arange(32, dtype=np.float32)
+    folder, _ = adapter({f"{LAYER}.base_layer.bias": bias}, bias="lora_only")
+    assert Bundle.load(folder).tensors["bert.encoder.layer.0.attention.self.query.bias"].tolist() == bias.tolist()
+
+
 def test_the_merged_model_is_a_whole_model(adapter, tmp_path, base):
     folder, _ = adapter()
     kbert.merge_adapter(folder, output=tmp_path / "merged")
@@ -104,9 +146,8 @@ def test_the_digest_of_an_adapter_includes_its_own_weights(adapter, base):
     ("changes", "problem"),
     [
         ({"peft_type": "IA3"}, "expected an adapter of the kind LORA. Received: 'IA3'"),
-        ({"use_dora": True}, "kbert does not support DoRA"),
-        ({"bias": "all"}, "expected bias=\"none\". Received: 'all'"),
-        ({"alpha_pattern": {"query": 3}}, "expected the same lora_alpha for all layers"),
+        ({"trainable_token_indices": [5]}, "kbert does not support trained rows of a table"),
+        ({"fan_in_fan_out": True}, "kbert does not support kernels that are stored transposed"),
     ],
 )
 def test_adapters_that_are_not_supported(adapter, changes, problem):
@@ -123,6 +164,15 @@ def test_lora_for_another_base_is_refused_by_its_shapes(adapter):
 def test_damaged_adapters(adapter):
     folder, _ = adapter({f"{LAYER}.lora_A.weight": np.zeros((2, 32), np.float32)})
     with pytest.raises(BundleError, match=r"expected lora_A"):
+        Bundle.load(folder)
+    adapter({f"{LAYER}.lora_magnitude_vector": np.ones(31, np.float32)}, use_dora=True)
+    with pytest.raises(BundleError, match=r"expected lora_magnitude_vector of the shape \[32\]"):
+        Bundle.load(folder)
+    adapter({f"{LAYER}.lora_magnitude_vector": np.ones(32, np.float32)})
+    with pytest.raises(BundleError, match=r"expected use_dora to be true if adapter_model.safetensors has lora_magn"):
+        Bundle.load(folder)
+    adapter(alpha_pattern={"(": 2})
+    with pytest.raises(BundleError, match=r"expected regular expressions as the keys of alpha_pattern. Received: '\('"):
         Bundle.load(folder)
     (folder / "adapter_model.safetensors").write_bytes(b"\x00")
     with pytest.raises(BundleError, match=r"is damaged"):

@@ -69,6 +69,7 @@ def test_imports_change_nothing():
     assert done.stdout == ""
 
 
+@pytest.mark.long
 def test_calls_of_the_library_print_nothing(tmp_path, capsys, corpus_text, pretrained, classifier):
     before = dict(os.environ)
     kbert.train_vocabulary([corpus_text], size=80, minimum_frequency=1).save(tmp_path / "vocab.txt")

@@ -7,9 +7,12 @@ import pytest
 
 from kbert.errors import UsageError
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.catalogue import TASKS, all_columns, all_reading_options, task_info
 from kbert.tasks.factories import task_class
 from kbert.tasks.options import ClassificationOptions, EmbeddingOptions
+from kbert.tasks.text_task import TrainableTextTask
+from kbert.training.options import task_option_infos
 
 
 def test_it_needs_no_tensorflow():
@@ -85,3 +88,26 @@ def test_a_missing_value_stands_for_the_default():
 def test_options_give_the_format_of_tables():
     options = ClassificationOptions(delimiter="tab", encoding="latin-1", quoting="none", format="tsv")
     assert options.table_format == TableFormat("\t", "latin-1", "none", "tsv")
+
+
+@pytest.mark.parametrize("name", [name for name, info in TASKS.items() if info.trainable])
+def test_the_unsupported_options_are_those_that_the_task_refuses(name):
+    task = task_class(name)
+    expected = set()
+    if not issubclass(task, CalibratedTask):
+        expected |= {"calibrate"}
+    if not (issubclass(task, CalibratedTask) and task.can_abstain):
+        expected |= {"abstain_below", "target_risk"}
+    if not issubclass(task, TrainableTextTask):  # the targets of the others depend on single words
+        expected |= {"augment", "synonyms", "augment_copies"}
+    if task.not_separable:
+        expected |= {"private", "delta", "clip", "draw_size"}
+    assert task.info().unsupported == expected
+
+
+def test_commands_do_not_offer_unsupported_options():
+    infos = task_option_infos(task_info("generation"))
+    assert [name for name, info in infos.items() if name in ("private", "calibrate", "augment") and info.command] == []
+    assert all(infos[name].command for name in ("seed", "epochs", "adapter"))
+    infos = task_option_infos(task_info("classification"))
+    assert all(infos[name].command for name in ("private", "calibrate", "target_risk", "augment"))

@@ -50,6 +50,7 @@ def student(teacher, tmp_path_factory):
     return folder, run(teacher, folder / "run", **options)
 
 
+@pytest.mark.long
 def test_a_student_learns_from_its_teacher_alone(student, teacher):
     """Files are read like those of the teacher."""
     folder, metrics = student
@@ -67,6 +68,7 @@ def test_a_student_learns_from_its_teacher_alone(student, teacher):
     assert (record["command"], record["options"]["temperature"]) == ("distill", 2.0)
 
 
+@pytest.mark.long
 def test_the_stored_outputs_are_those_of_the_teacher(student, teacher):
     folder, _ = student
     assert sorted(path.name for path in (folder / "outputs").iterdir()) == ["logits.npy", "outputs.json", "qkv.npy"]

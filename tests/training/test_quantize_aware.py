@@ -46,6 +46,7 @@ def trained(request, base, module_tmp, cats_and_dogs, quick):
     return request.param, folder
 
 
+@pytest.mark.long
 def test_a_run_holds_rounded_weights(trained):
     dtype, folder = trained
     steps = {"int8": 127, "int4": 7}[dtype]
@@ -57,6 +58,7 @@ def test_a_run_holds_rounded_weights(trained):
     assert quantize_aware(folder) == dtype == json.loads((folder / "kbert.json").read_text())["quantize_aware"]
 
 
+@pytest.mark.long
 def test_the_metrics_are_those_of_the_run(trained, cats_and_dogs):
     _, folder = trained
     expected = json.loads((folder / "kbert.json").read_text())["metrics"]

@@ -116,13 +116,12 @@ def check_base(
             f"with; write the path of the right model as base_model_name_or_path into {ADAPTER_CONFIG_FILE}"
         )
     for name, matrices in adapter.low_rank.items():
-        shape = (len(matrices.up), matrices.down.shape[1])
         kernel = tensors.get(name)
-        if kernel is None or kernel.shape != shape:
+        if kernel is None or kernel.shape != matrices.shape:
             received = "no such tensor" if kernel is None else f"the shape {list(kernel.shape)}"
             raise UsageError(
-                f"the adapter {folder} is for another base model: expected {shown(name)} of the shape {list(shape)}. "
-                f"{base} has {received}"
+                f"the adapter {folder} is for another base model: expected {shown(name)} of the shape "
+                f"{list(matrices.shape)}. {base} has {received}"
             )
     if adapter.bottleneck_size is not None:
         whole = config.replace(bottleneck_size=adapter.bottleneck_size)
@@ -144,7 +143,10 @@ def merged_tensors(adapter: Adapter, base: Mapping[str, np.ndarray]) -> dict[str
     """Returns the tensors of the base model with those of the adapter; adapted kernels are float32."""
     tensors = {**base, **adapter.tensors}
     for name, matrices in adapter.low_rank.items():
-        tensors[name] = tensors[name].astype(np.float32) + matrices.added()
+        tensors[name] = matrices.applied(tensors[name])
+    if TOKEN_TABLE in adapter.low_rank and MLM_BIAS in tensors:
+        # LoRA of the table does not change the decoder of the MLM head, which has the table of the base model.
+        tensors.setdefault(DECODER, base[TOKEN_TABLE])
     # PEFT's files may have second copies of tied weights (see kbert.model_folder.weights).
     bias = tensors.pop("cls.predictions.decoder.bias", None)
     if bias is not None:

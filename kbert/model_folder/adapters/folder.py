@@ -14,7 +14,6 @@ kbert.json, which PEFT does not read. Folders that PEFT wrote have no kbert.json
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from kbert.config import BertConfig
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.adapters import adapter_hub, peft_names
+from kbert.model_folder.adapters.peft_lora import LowRank, check_supported, read_low_rank
 from kbert.model_folder.adapters.peft_names import DOWN, UP
 from kbert.model_folder.adapters.spec import AdapterSpec
 from kbert.model_folder.file_names import (
@@ -43,28 +43,6 @@ ADAPTER_FOLDER = "adapter"
 """The folder in that of a run that holds the adapter alone."""
 _OWN_KIND = "kbert_adapter"
 """The key of adapter_config.json for kinds of adapters that PEFT does not have."""
-_UNSUPPORTED = {"use_dora": "DoRA", "fan_in_fan_out": "kernels that are stored transposed", "layer_replication":
-                "repeated blocks", "use_qalora": "QALoRA", "alora_invocation_tokens": "activated LoRA"}  # fmt: skip
-"""Settings of PEFT's LoRA that change the computation, with a description of each."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LowRank:
-    """LoRA's matrices of a kernel, which add scale · up · down to it.
-
-    Args:
-        down: The matrix A, [r, in].
-        up: The matrix B, [out, r].
-        scale: The factor of their product.
-    """
-
-    down: np.ndarray
-    up: np.ndarray
-    scale: float
-
-    def added(self) -> np.ndarray:
-        """Returns the sum for a kernel in Transformers' layout, float32 [out, in]."""
-        return np.float32(self.scale) * (self.up.astype(np.float32) @ self.down.astype(np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,46 +195,22 @@ def read_adapter(folder: PathLike) -> Adapter:
         kind = config.get("peft_type", config.get(_OWN_KIND))
         raise UsageError(f"{place}: expected an adapter of the kind LORA. Received: {shown(kind)}")
     if lora:
-        _check_supported(place, config)
+        check_supported(place, config)
     path = adapter_weights_file(folder)
     tensors: dict[str, np.ndarray] = {}
     factors: dict[str, dict[str, np.ndarray]] = {}
     for stored, tensor in read_tensor_file(path).items():
         name, factor = peft_names.read_name(stored)
+        if ".original_module." in name:  # weights of the base model that a trained module replaces
+            continue
         if factor is not None:
             factors.setdefault(name, {})[factor] = tensor
         elif "lora_" in name:
             raise UsageError(f"{path}: kbert does not support LoRA of this layer. Received: the tensor {shown(stored)}")
         else:
             tensors[name] = tensor
-    low_rank = {name: _low_rank(path, name, found, config) for name, found in factors.items()}
+    low_rank = {name: read_low_rank(path, name, found, config) for name, found in factors.items()}
     return Adapter(config, tensors, low_rank, settings)
-
-
-def _check_supported(place: Path, config: Mapping[str, Any]) -> None:
-    """Checks that no setting of PEFT changes the computation in a way that kbert does not have."""
-    for key, words in _UNSUPPORTED.items():
-        if config.get(key):
-            raise UsageError(f"{place}: kbert does not support {words}. Received: {key}={shown(config[key])}")
-    if config.get("bias", "none") != "none":
-        raise UsageError(f'{place}: expected bias="none". Received: {shown(config["bias"])}')
-    patterns = config.get("alpha_pattern") or {}
-    if patterns:
-        raise UsageError(f"{place}: expected the same lora_alpha for all layers. Received: alpha_pattern="
-                         f"{shown(patterns)}")  # fmt: skip
-
-
-def _low_rank(path: Path, name: str, found: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> LowRank:
-    down, up = found.get(DOWN), found.get(UP)
-    alpha = config.get("lora_alpha", 8)
-    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
-        raise BundleError(f"{path.parent / ADAPTER_CONFIG_FILE}: expected a number as lora_alpha. "
-                          f"Received: {shown(alpha)}")  # fmt: skip
-    if down is None or up is None or down.ndim != 2 or up.ndim != 2 or not 0 < len(down) == up.shape[1]:
-        shapes = {factor: tensor.shape for factor, tensor in found.items()}
-        raise BundleError(f"{path}: expected lora_A [r, in] and lora_B [out, r] for {shown(name)}. Received: {shapes}")
-    rank = len(down)
-    return LowRank(down, up, alpha / (rank**0.5 if config.get("use_rslora") else rank))
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The names that PEFT gives to the tensors of an adapter, and to the projections that LoRA adapts.
 
 LoRA's matrices of a projection are `base_model.model.<projection>.lora_A.weight` [r, in] and `….lora_B.weight`
-[out, r]. Other trained tensors, such as those of the head, have `base_model.model.` before their own names. If the
-model is a BertModel, names of the encoder have no "bert.".
+[out, r]. Those of a table are `….lora_embedding_A` [r, rows] and `….lora_embedding_B` [width, r]. DoRA adds
+`….lora_magnitude_vector` [out]. Other trained tensors, such as those of the head, have `base_model.model.` before their
+own names. If the model is a BertModel, names of the encoder have no "bert.".
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from kbert.model_folder.parts import ENCODER_PREFIX, PARTS
 
 PREFIX = "base_model.model."
 DOWN, UP = "lora_A", "lora_B"
+TABLE_DOWN, TABLE_UP = "lora_embedding_A", "lora_embedding_B"
+MAGNITUDE = "lora_magnitude_vector"
 TASK_TYPES = {
     "BertForSequenceClassification": "SEQ_CLS",
     "BertForTokenClassification": "TOKEN_CLS",
@@ -31,7 +34,11 @@ _TARGET_MODULES = {
     "output": "output.dense",
 }
 """The ends of the names of the adapted projections. The last one is also an end of that of "attention_output"."""
-_LOW_RANK = re.compile(r"(?P<layer>.+)\.(?P<factor>lora_A|lora_B)(?:\.default)?\.weight")
+_LOW_RANK = re.compile(
+    rf"(?P<layer>.+)\.(?P<factor>{DOWN}|{UP}|{TABLE_DOWN}|{TABLE_UP}|{MAGNITUDE})(?:\.default)?(?:\.weight)?"
+)
+_WRAPPERS = (".modules_to_save.default.", ".modules_to_save.", ".base_layer.")
+"""The parts of names that come from PEFT's wrappers of modules."""
 _MODULES = ("bert.pooler", "classifier", "qa_outputs", "cls", "relation", "predicates", "senses")
 """The modules outside the blocks that can be trained with an adapter."""
 
@@ -83,10 +90,12 @@ def read_name(stored: str) -> tuple[str, str | None]:
         stored: The name in the file.
 
     Returns:
-        The name of the tensor in a model with heads, and None. For a matrix of LoRA, the name of the kernel that it
-        belongs to, and `DOWN` or `UP`.
+        The name of the tensor in a model with heads, and None. For a matrix of LoRA, the name of the kernel or the
+        table that it belongs to, and the factor, such as `DOWN`.
     """
-    name = stored.removeprefix(PREFIX).replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".")
+    name = stored.removeprefix(PREFIX)
+    for wrapper in _WRAPPERS:
+        name = name.replace(wrapper, ".")
     if name.startswith(("encoder.", "pooler.", "embeddings.")):
         name = ENCODER_PREFIX + name
     match = _LOW_RANK.fullmatch(name)

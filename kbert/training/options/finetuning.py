@@ -219,7 +219,10 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
 
 
 def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
-    """Returns the options of `finetune` with the file formats, the metrics and the sequence length of one task."""
+    """Returns the options of `finetune` with the file formats, the metrics and the sequence length of one task.
+
+    Commands do not have those that the task does not support.
+    """
     infos = dict(option_infos(FinetuneOptions))
     changes: Mapping[str, Mapping[str, Any]] = {
         "train": {"help": f"{info.data} to learn from."},
@@ -230,7 +233,8 @@ def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
         },
         "main_metric": {"choices": (*info.metrics, LOSS)},
     }
-    return infos | {name: dataclasses.replace(infos[name], **change) for name, change in changes.items()}
+    infos |= {name: dataclasses.replace(infos[name], **change) for name, change in changes.items()}
+    return infos | {name: dataclasses.replace(infos[name], command=False) for name in info.unsupported}
 
 
 def keyword_infos(info: TaskInfo) -> Mapping[str, OptionInfo]:

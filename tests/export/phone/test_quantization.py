@@ -52,12 +52,14 @@ def operations(content):
     return found
 
 
+@pytest.mark.long
 def test_sizes(files):
     sizes = {name: len(content) / len(files["none"]) for name, content in files.items()}
     assert sizes["int8"] < 0.30
     assert sizes["int4"] < 0.18
 
 
+@pytest.mark.long
 def test_int8_has_fixed_ranges_for_activations(files):
     found = operations(files["int8"])
     assert found["QUANTIZE"] == {"float32"}
@@ -65,6 +67,7 @@ def test_int8_has_fixed_ranges_for_activations(files):
     assert found["EMBEDDING_LOOKUP"] == {"int32", "int8"}
 
 
+@pytest.mark.long
 def test_int4_has_floating_activations(files):
     found = operations(files["int4"])
     assert "QUANTIZE" not in found

@@ -20,6 +20,7 @@ def found(classifier):
     return faithfulness(load(classifier).text_model, {"text": TEXTS})
 
 
+@pytest.mark.long
 def test_all_methods_are_measured_beside_random_words(found):
     assert found["examples"] == 3  # a text without words is left out
     assert list(found["methods"]) == ["integrated-gradients", "gradient-x-input", "occlusion", "random"]
