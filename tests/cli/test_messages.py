@@ -111,6 +111,7 @@ def printers():
 TRAINING = ("pretrain", *(f"finetune {task}" for task in TRAINED))
 CORPORA = ("corpus build", "vocab train", "vocab inspect", "vocab extend")
 FILES = (*CORPORA, "evaluate", "predict", "finetune classification")
+PRIVATE = tuple(f"finetune {name}" for name in TRAINED if "private" not in TASKS[name].unsupported)
 MODELS = ("evaluate", "predict", "export saved-model", "export litert")
 PROMPTED = ("evaluate", "predict", "export saved-model")
 OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
@@ -191,9 +192,10 @@ WHERE = {
     ("kbert.training.corpus_tokenizer", "--vocab"): ("pretrain",),
     ("kbert.training.data.task_examples", "--folds"): tuple(name for name in TRAINING if name != "pretrain"),
     ("kbert.training.evaluation", "--data"): ("evaluate",),
-    ("kbert.training.private.gradients", "--adapter"): tuple(f"finetune {name}" for name in TRAINED),
-    ("kbert.training.private.gradients", "--private"): tuple(f"finetune {name}" for name in TRAINED),
+    ("kbert.training.private.gradients", "--adapter"): PRIVATE,
+    ("kbert.training.private.gradients", "--private"): PRIVATE,
     ("kbert.training.data.augmentation", "--model"): ("distill", "finetune classification"),
+    ("kbert.training.data.augmentation", "--synonyms"): ("distill", "finetune classification"),
     ("kbert.training.distillation.teacher", "--model"): ("distill",),
     # Pruning makes its student of the model that it is given.
     ("kbert.training.starting_point", "--cased"): (*TRAINING, "distill"),
@@ -367,8 +369,8 @@ SPELLED = {
     "kbert.sources.settings": CORPORA,
     "kbert.text.tokenizer_files.writing": ("vocab train",),
     "kbert.training.adapter": TRAINING,
-    "kbert.training.calibration": tuple(name for name in TRAINING if name != "pretrain"),
-    "kbert.training.private.plan": tuple(f"finetune {name}" for name in TRAINED),
+    "kbert.training.calibration": ("finetune classification", "finetune multiple-choice"),
+    "kbert.training.private.plan": PRIVATE,
     "kbert.training.run_folder.runs": TRAINING,
 }
 
