@@ -31,10 +31,9 @@ from kbert.training.distillation.teacher import Teacher
 from kbert.training.distillation.teacher_outputs import TeacherOutputs
 from kbert.training.distillation.token_table import narrower_table
 from kbert.training.distillation.unlabelled import read_texts, rows_without_targets, with_unlabelled
-from kbert.training.finetune import train_and_finish
-from kbert.training.finetuning_plan import FinetuningPlan, plan_finetuning
-from kbert.training.new_weights import assign_starting_weights, tell_new_weights
-from kbert.training.optimizers.frozen_layers import freeze_layers
+from kbert.training.finetuning.model import build_model
+from kbert.training.finetuning.plan import FinetuningPlan, plan_finetuning
+from kbert.training.finetuning.training import train_and_finish
 from kbert.training.options import DistillOptions, TeacherOptions, keyword_infos
 from kbert.training.run import Run
 
@@ -125,19 +124,16 @@ def distill_from(
         contents = {**record.contents, "teacher": teacher.digest(), "unlabelled": _digest(texts)}
         run.claim(dataclasses.replace(record, contents=contents))
     plan = _with_outputs(run, teacher, plan, outputs, layer, relations=bool(options.relation_weight))
-    model = run.build(config, plan.task.build, pooled=plan.task.pooled)
-    bindings = plan.task.bindings(model)
-    if plan.start.bundle is not None:
-        tell_new_weights(assign_starting_weights(plan.task, bindings, plan.start.bundle))
-    elif teacher_table:
+    finetuned = build_model(run, plan)
+    if teacher_table and plan.start.bundle is None:
         table = np.asarray(teacher.bundle.tensors[TOKEN_TABLE])[: config.vocab_size]
-        model.encoder.embeddings.token_table.assign(narrower_table(table, config.hidden_size, config.initializer_range))
-    freeze_layers(model.encoder, options.frozen_layers, frozen_encoder=options.frozen_encoder)
-    trained = model
+        narrower = narrower_table(table, config.hidden_size, config.initializer_range)
+        finetuned.model.encoder.embeddings.token_table.assign(narrower)
+    trained = None
     if options.relation_weight:
-        trained = RelationModel(model, config.num_hidden_layers - 1)
+        trained = RelationModel(finetuned.model, config.num_hidden_layers - 1)
     remembered = Reading.remembered(info, examples.columns, task_options)
-    metrics = train_and_finish(run, options, plan, model, bindings, remembered, trained=trained, objective=objective)
+    metrics = train_and_finish(run, plan, finetuned, remembered, trained=trained, objective=objective)
     if options.teacher_outputs is None:
         outputs.remove()
     return metrics

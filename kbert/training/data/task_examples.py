@@ -20,6 +20,7 @@ from kbert.tasks.options import TaskOptions
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.columns import find_columns
 from kbert.training.data.folds import split_fold, split_part
+from kbert.training.options import FinetuneOptions
 
 LOGGER = logging.getLogger("kbert")
 
@@ -62,61 +63,48 @@ class TaskExamples:
 
 def read_task_examples(
     name: str,
-    train: files.PathLike | Any,
+    options: FinetuneOptions,
     *,
-    validation: files.PathLike | Any | None,
-    validation_split: float | None,
-    fold: tuple[int, int] | None,
     columns: Mapping[str, str],
-    options: TaskOptions,
-    limit: int | None,
-    skip_bad: int,
-    seed: int,
+    task_options: TaskOptions,
     task: TrainableTask[Any] | None = None,
 ) -> TaskExamples:
-    """Reads and checks the examples.
+    """Reads and checks the examples in the files that the options of a run name.
 
     Args:
         name: The name of the task.
-        train: The training examples: a file, or a table in memory.
-        validation: The validation examples: a file, or a table in memory.
-        validation_split: The fraction of the training rows to hold out for validation.
-        fold: The part of the training rows to hold out for validation, and the number of parts.
+        options: The options of the run.
         columns: The given column names by role.
-        options: The task's own options.
-        limit: The maximum number of training examples; None for all.
-        skip_bad: The maximum number of bad rows in each file.
-        seed: Seeds the split and the choice of `limit` examples.
+        task_options: The task's own options.
         task: The task; by default it is made from the training examples.
 
     Raises:
-        UsageError: Not exactly one of validation, validation_split and fold is given, or a value is invalid.
+        UsageError: None of `validation`, `validation_split` and `fold` is given, or a value is invalid.
         DataError: A file is invalid, or the task cannot train on an example; the message names the file and the line.
     """
-    if [validation is None, validation_split is None, fold is None].count(True) != 2:
+    if options.validation is None and options.validation_split is None and options.fold is None:
         raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit must be at least 1. Received: limit={limit}")
-    train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
+    train, seed = _as_data(options.train, "train"), options.seed
+    validation = None if options.validation is None else _as_data(options.validation, "validation")
     kind = trainable_task_class(name)
-    bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
-    columns = find_columns(kind.info(), train, columns, options, tell=True)
-    examples = _sample(kind.read_examples(train, columns, options=options, bad=bad), limit, seed)
-    task = kind.from_examples(examples, train, options) if task is None else task
+    bad, bad_validation = BadRows(options.skip_bad), BadRows(options.skip_bad)
+    columns = find_columns(kind.info(), train, columns, task_options, tell=True)
+    examples = _sample(kind.read_examples(train, columns, options=task_options, bad=bad), options.limit, seed)
+    task = kind.from_examples(examples, train, task_options) if task is None else task
     examples = _learnable(task, task.keep_valid(examples, train, bad), train, bad)
     shared = 0
-    if fold is not None:
-        examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
+    if options.fold is not None:
+        examples, held_out = split_fold(examples, options.fold, seed=seed, group=task.group)
     elif validation is None:
-        examples, held_out = split_part(examples, validation_split or 0.0, seed=seed, group=task.group)
+        examples, held_out = split_part(examples, options.validation_split or 0.0, seed=seed, group=task.group)
     else:
-        held_out = kind.read_examples(validation, columns, options=options, bad=bad_validation)
+        held_out = kind.read_examples(validation, columns, options=task_options, bad=bad_validation)
         try:
             held_out = task.keep_valid(held_out, validation, bad_validation)
         except DataError as problem:
-            if limit is None or "seen in training" not in str(problem):
+            if options.limit is None or "seen in training" not in str(problem):
                 raise
-            raise DataError(f"{problem}; --limit {limit} leaves out training rows, and thus labels") from None
+            raise DataError(f"{problem}; --limit {options.limit} leaves out training rows, and thus labels") from None
         shared = _count_shared(task, examples, held_out)
     task = task.for_validation(held_out, validation or train)
     files_read = ((train, bad), (validation or train, bad_validation))

@@ -42,17 +42,6 @@ def read_student_examples(teacher: Teacher, options: TeacherOptions, given: Mapp
     info = teacher.task.info()
     reading = teacher.reading.overruled(*named_columns(given))
     task_options = info.choose_options(reading.options)
-    examples = read_task_examples(
-        info.name,
-        options.train,
-        validation=options.validation,
-        validation_split=options.validation_split,
-        fold=options.fold,
-        columns=info.choose_columns(reading.columns),
-        options=task_options,
-        limit=options.limit,
-        skip_bad=options.skip_bad,
-        seed=options.seed,
-        task=teacher.task,
-    )
+    columns = info.choose_columns(reading.columns)
+    examples = read_task_examples(info.name, options, columns=columns, task_options=task_options, task=teacher.task)
     return StudentExamples(examples, reading, task_options)

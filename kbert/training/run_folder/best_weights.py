@@ -5,12 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kbert.training.run_folder.checkpoints import read_arrays, write_arrays
 from kbert.training.run_folder.score import Score, is_better
 
 BEST_FILE = "best.safetensors"
+
+
+class StoredWeights(NamedTuple):
+    """The content of the file of the best weights.
+
+    Args:
+        step: The step of the weights.
+        metrics: The metrics on the validation file.
+        task: The settings of the task.
+        tensors: The weights by name.
+    """
+
+    step: int
+    metrics: dict[str, Any]
+    task: dict[str, Any]
+    tensors: dict[str, Any]
 
 
 class BestWeights:
@@ -29,7 +45,7 @@ class BestWeights:
         self._sign = 1 if larger_is_better else -1
         self._best: Score | None = None
         if resume and path.exists():
-            self._best = self._score(self.load()[1])
+            self._best = self._score(self.load().metrics)
 
     def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
         """Writes `tensors` to the file if their metrics are better than all metrics before.
@@ -50,14 +66,14 @@ class BestWeights:
 
     def forget_after(self, step: int) -> None:
         """Removes the weights if they are of a later step."""
-        if self._best is not None and self.load()[0] > step:
+        if self._best is not None and self.load().step > step:
             self.path.unlink()
             self._best = None
 
-    def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Returns the step, the metrics, the settings of the task and the tensors of the best weights."""
+    def load(self) -> StoredWeights:
+        """Reads the file."""
         arrays, header = read_arrays(self.path)
-        return header["step"], header["metrics"], header["task"], arrays
+        return StoredWeights(header["step"], header["metrics"], header["task"], arrays)
 
     def _score(self, metrics: Mapping[str, Any]) -> Score:
         return self._sign * metrics[self.metric], metrics.get("loss", math.nan)

@@ -11,9 +11,9 @@ from kbert.tasks.readers.embedding import EmbeddingExample
 from kbert.tasks.readers.question_answering import Question
 from kbert.tasks.readers.ranking import RankingExample
 from kbert.training.data.task_examples import digest, read_task_examples
+from kbert.training.options import FinetuneOptions
 
 ROWS = [f"text {number}\t{'ab'[number % 2]}" for number in range(8)]
-WAYS = {"validation": None, "validation_split": None, "fold": None}
 
 
 @pytest.fixture
@@ -23,18 +23,10 @@ def file(tmp_path):
     return path
 
 
-def read(path, *, limit=None, skip_bad=0, **way):
-    columns, options = task_info("classification").split({})
-    return read_task_examples(
-        "classification",
-        path,
-        **(WAYS | way),
-        columns=columns,
-        options=options,
-        limit=limit,
-        skip_bad=skip_bad,
-        seed=0,
-    )
+def read(path, **settings):
+    columns, task_options = task_info("classification").split({})
+    options = FinetuneOptions(model="tiny", train=path, output="run", **settings)
+    return read_task_examples("classification", options, columns=columns, task_options=task_options)
 
 
 def texts(examples):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kbert.errors import UsageError
-from kbert.model_folder.adapters.spec import AdapterSpec
 from kbert.model_folder.hub import resolve
 from kbert.options import invalid, option_error, option_infos
 from kbert.tasks.metrics.names import LOSS
@@ -25,12 +25,7 @@ from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.sequence_length import LENGTHS, fitting_length
 from kbert.training.data.task_examples import TaskExamples, digest
 from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
-from kbert.training.defaults import (
-    default_adapter_learning_rate,
-    default_epochs,
-    default_head_learning_rate,
-    default_learning_rate,
-)
+from kbert.training.finetuning.steps_and_rates import RunLength, describe_defaults, learning_rates, run_length
 from kbert.training.learning_rate_finder import STEPS
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.settings import LoopSettings
@@ -38,7 +33,6 @@ from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import FinetuneOptions
-from kbert.training.private.defaults import EPOCHS, default_draw_size, default_private_learning_rate
 from kbert.training.private.plan import PrivacyPlan, check_private_rows, plan_privacy
 from kbert.training.quantize_aware import check_quantize_aware
 from kbert.training.run import Run
@@ -49,11 +43,12 @@ _ADVICE = "give a lower --learning-rate, or a larger --warmup-proportion"
 """The advice for a loss that is not finite."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FinetuningPlan:
     """The plan of a fine-tuning run.
 
     Args:
+        options: The options of the run.
         task: The task, adapted to the training examples.
         examples: The training and validation examples of the user's files.
         training_examples: The training examples, with the copies that data augmentation added.
@@ -72,6 +67,7 @@ class FinetuningPlan:
         privacy: The noise of a private run, and what it guarantees; None for a run without privacy.
     """
 
+    options: FinetuneOptions
     task: TrainableTask[Any]
     examples: TaskExamples
     training_examples: Sequence[Any]
@@ -87,6 +83,18 @@ class FinetuningPlan:
     evaluate_every: int
     early_stopping: EarlyStopping | None
     privacy: PrivacyPlan | None
+
+    @property
+    def used_tokens(self) -> np.ndarray | None:
+        """The ids of all training tokens and of padding, in ascending order.
+
+        None if they are most of the vocabulary, or if the loss depends on the other tokens as well.
+        """
+        vocabulary = self.start.tokenizer.vocabulary
+        if self.task.trains_whole_vocabulary:
+            return None
+        used = np.union1d(self.rows.ids.values, [vocabulary.pad_id])
+        return used if len(used) < len(vocabulary) / 2 else None
 
     def check_validation(self) -> None:
         """Checks that the main metric can be computed from the validation examples.
@@ -164,27 +172,9 @@ def plan_finetuning(
         KbertError: The model is invalid.
     """
     check_calibration(options, examples.task, calibrate=options.calibrate)
-    training = with_augmentation(
-        examples.train,
-        model=options.model,
-        augment=options.augment,
-        synonyms=options.synonyms,
-        augment_copies=options.augment_copies,
-        seed=options.seed,
-    )
-    if len(training) > len(examples.train):
-        run.tell(f"{len(training) - len(examples.train):,} changed copies of training texts added")
-    start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
-    if options.tokenizer == MEDIAPIPE:
-        start = start.with_mediapipe_tokenizer()
-    if options.adapter is not None:
-        check_adapter_start(start.model, start.bundle)
-    check_quantize_aware(options.quantize_aware, start.config)
-    task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
-    if start.bundle is not None:
-        task = task.for_starting_model(resolve(options.model))
-    if options.private is not None:
-        task = task.for_private_training(examples.validation)
+    training = _augmented(run, options, examples.train)
+    start = _starting_point(options)
+    task = _adapted_task(options, examples, start)
     tokenizer = start.tokenizer.to_graph()
     sequence_length = _sequence_length(run, options, info, start, task, training, tokenizer)
     check_frozen_layers(options.frozen_layers, start.config.num_hidden_layers, frozen_encoder=options.frozen_encoder)
@@ -197,72 +187,94 @@ def plan_finetuning(
     rows = task.training_rows(training, encode)
     if more_rows is not None:
         rows = more_rows(task, rows, encode)
-    batch_size, epochs = options.batch_size, options.epochs
     if options.private is not None:
         check_private_rows(task.name, task.not_separable, len(training), len(rows))
-        batch_size = options.draw_size or default_draw_size(len(rows))
-        epochs = epochs or EPOCHS
-    if epochs is None:
-        epochs = default_epochs(len(rows), batch_size, len(task.head_row_names or ()))
-    steps = math.ceil(epochs * len(rows) / batch_size)
-    privacy = None
-    if options.private is not None:
-        privacy = plan_privacy(options, rows=len(rows), draw_size=batch_size, steps=max(1, steps))
-        run.tell(*privacy.describe())
-    peak, head_peak = _learning_rates(options, start)
+    length, rates = run_length(options, task, len(rows)), learning_rates(options, start)
+    privacy = _privacy(run, options, length)
     run.tell(*rows.notes)
     if run.is_chief:
         warn_of_unknown_tokens(task, training, rows, start.tokenizer)
     if not options.find_learning_rate:
-        _tell_defaults(
-            run, options, start, rows=len(rows), peak=peak, head_peak=head_peak, epochs=epochs, steps=max(1, steps)
-        )
-    steps = STEPS if options.find_learning_rate else max(1, steps)
+        run.tell(*describe_defaults(options, start, length, rates))
+    steps = STEPS if options.find_learning_rate else length.steps
     settings = LoopSettings.from_options(options, steps=steps, advice=_ADVICE)
     run.check_batch_size(settings)
     _check_whole_batches(run, options, task)
+    warmup_steps = round(steps * options.warmup_proportion)
     measures = run.is_chief and not options.find_learning_rate
-    early_stopping = None
-    if options.early_stopping is not None:
-        metric = f"validation_{task.main_metric}"
-        early_stopping = EarlyStopping(options.early_stopping, metric, task.larger_is_better)
     return FinetuningPlan(
-        task,
-        examples,
-        training,
-        start,
-        encode,
-        sequence_length,
-        rows,
-        task.validation_rows(examples.validation, encode) if measures else None,
-        epochs,
-        Schedule.from_options(options, peak=peak, steps=steps, warmup_steps=round(steps * options.warmup_proportion)),
-        OptimizerSettings.from_options(
-            options,
-            bias_correction=options.bias_correction,
-            head_rate=head_peak / peak,
+        options=options,
+        task=task,
+        examples=examples,
+        training_examples=training,
+        start=start,
+        encode=encode,
+        sequence_length=sequence_length,
+        rows=rows,
+        validation_rows=task.validation_rows(examples.validation, encode) if measures else None,
+        epochs=length.epochs,
+        schedule=Schedule.from_options(options, peak=rates.encoder, steps=steps, warmup_steps=warmup_steps),
+        optimizer=OptimizerSettings.from_options(
+            options, bias_correction=options.bias_correction, head_rate=rates.head / rates.encoder
         ),
-        settings,
-        options.evaluate_every or max(1, math.ceil(len(rows) / batch_size)),
-        early_stopping,
-        privacy,
+        settings=settings,
+        evaluate_every=options.evaluate_every or length.epoch_steps,
+        early_stopping=_early_stopping(options, task),
+        privacy=privacy,
     )
 
 
-def _learning_rates(options: FinetuneOptions, start: StartingPoint) -> tuple[float, float]:
-    """Returns the peak learning rates of the encoder or its adapter, and of the head."""
-    pretrained = start.bundle is not None
-    peak = options.learning_rate
-    if peak is None:
-        peak = default_learning_rate(start.config.hidden_size, start.config.num_hidden_layers, pretrained=pretrained)
-        if options.private is not None and options.adapter is None:
-            peak = default_private_learning_rate(peak)
-    head_peak = options.head_learning_rate
-    if head_peak is None:
-        head_peak = default_head_learning_rate(peak, pretrained=pretrained)
-    if options.adapter is not None and options.learning_rate is None:
-        peak = default_adapter_learning_rate(peak, AdapterSpec.parse(options.adapter).kind)
-    return peak, head_peak
+def _augmented(run: Run, options: FinetuneOptions, examples: Sequence[Any]) -> Sequence[Any]:
+    """Returns the training examples and the copies of them that the options request."""
+    augmented = with_augmentation(
+        examples,
+        model=options.model,
+        augment=options.augment,
+        synonyms=options.synonyms,
+        augment_copies=options.augment_copies,
+        seed=options.seed,
+    )
+    if len(augmented) > len(examples):
+        run.tell(f"{len(augmented) - len(examples):,} changed copies of training texts added")
+    return augmented
+
+
+def _starting_point(options: FinetuneOptions) -> StartingPoint:
+    """Returns the model or the preset that the run starts from, with the settings of the options."""
+    start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
+    if options.tokenizer == MEDIAPIPE:
+        start = start.with_mediapipe_tokenizer()
+    if options.adapter is not None:
+        check_adapter_start(start.model, start.bundle)
+    check_quantize_aware(options.quantize_aware, start.config)
+    return start
+
+
+def _adapted_task(options: FinetuneOptions, examples: TaskExamples, start: StartingPoint) -> TrainableTask[Any]:
+    """Returns the task with the main metric of the options, and as the starting model and privacy require."""
+    task = examples.task
+    if options.main_metric is not None:
+        task = task.with_main_metric(options.main_metric)
+    if start.bundle is not None:
+        task = task.for_starting_model(resolve(options.model))
+    if options.private is not None:
+        task = task.for_private_training(examples.validation)
+    return task
+
+
+def _privacy(run: Run, options: FinetuneOptions, length: RunLength) -> PrivacyPlan | None:
+    """Returns the noise of a private run, and logs what it guarantees; None for a run without privacy."""
+    if options.private is None:
+        return None
+    privacy = plan_privacy(options, rows=length.rows, draw_size=length.batch_size, steps=length.steps)
+    run.tell(*privacy.describe())
+    return privacy
+
+
+def _early_stopping(options: FinetuneOptions, task: TrainableTask[Any]) -> EarlyStopping | None:
+    if options.early_stopping is None:
+        return None
+    return EarlyStopping(options.early_stopping, f"validation_{task.main_metric}", task.larger_is_better)
 
 
 def _sequence_length(
@@ -290,35 +302,6 @@ def _sequence_length(
             f"{found.too_long:.1%} of them are longer and lose their end; --sequence-length changes it"
         )
     return found.length
-
-
-def _tell_defaults(
-    run: Run,
-    options: FinetuneOptions,
-    start: StartingPoint,
-    *,
-    rows: int,
-    peak: float,
-    head_peak: float,
-    epochs: float,
-    steps: int,
-) -> None:
-    """Logs the values of the learning rate and the epochs, if they are defaults."""
-    defaults = []
-    if options.learning_rate is None:
-        kind, config = "random" if start.bundle is None else "pretrained", start.config
-        defaults.append(
-            f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
-            + (" with an adapter" if options.adapter is not None else "")
-            + (" and noise" if options.private is not None else "")
-        )
-    if options.epochs is None:
-        defaults.append("--epochs, for this number of rows")
-    if defaults:
-        run.tell(
-            f"learning rate {peak:g} (head {head_peak:g}), {epochs:g} epochs of {rows:,} rows, {steps:,} steps "
-            f"(by default: {'; '.join(defaults)})"
-        )
 
 
 def _check_whole_batches(run: Run, options: FinetuneOptions, task: TrainableTask[Any]) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-import kbert.training.finetune as module
 from kbert.training.finetune import finetune
+from kbert.training.finetuning.plan import FinetuningPlan
 from kbert.training.run_folder.checkpoints import read_arrays
 
 TOKENS = "[PAD] [CLS] [SEP] the cat dog sat .".split()
@@ -32,7 +32,7 @@ def run(tmp_path, quick):
 @pytest.mark.long
 def test_the_weights_are_those_of_training_the_whole_table(run, vocabulary, monkeypatch):
     rows = run("rows")
-    monkeypatch.setattr(module, "_used_tokens", lambda plan: None)
+    monkeypatch.setattr(FinetuningPlan, "used_tokens", None)
     whole = run("whole")
     received, expected = (load_file(folder / "model.safetensors") for folder in (rows, whole))
     for name, values in expected.items():
