@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
-from kbert.cli.predict import given_texts
+from kbert.cli.given_texts import given_texts
 from kbert.errors import UsageError
 from kbert.options import option_infos
 from kbert.prediction.explanation.explained_answer import explained_answer

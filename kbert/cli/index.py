@@ -29,7 +29,7 @@ def build(model: str, **settings: Any) -> None:
     """
     chosen = BuildIndexOptions(**settings)
     import_tensorflow()
-    from kbert.retrieval.index import build_index
+    from kbert.retrieval.build import build_index
 
     with progress_bar("documents", "items", transient=True) as update:
         count = build_index(model, options=chosen, progress=update)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from kbert.cli import options
+from kbert.cli.given_texts import given_texts
+from kbert.cli.predict_features import FEATURES, ONLY_FEATURES, features_options, write_features
 from kbert.cli.runner_options import RunnerCommand, runner_options
-from kbert.errors import DataError, UsageError
+from kbert.errors import UsageError
 from kbert.options import option_infos
 from kbert.prediction.options import (
-    DecodingOptions,
     EngineOptions,
-    ExtractFeaturesOptions,
     PredictOptions,
     PredictToFileOptions,
     PromptedOptions,
@@ -24,26 +23,22 @@ from kbert.prediction.options import (
 from kbert.runtime.progress_bar import progress_bar
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
-from kbert.tasks.task_info import named_columns
 
-_FEATURES = option_infos(ExtractFeaturesOptions)
 _FILE = option_infos(PredictToFileOptions)
-_ONLY_FEATURES = ("layers", "sequence_length")
-_DECODING = option_infos(DecodingOptions)
 _SQUAD = "squad"
 _INFOS = {
     **option_infos(PromptedOptions),
     **option_infos(EngineOptions),
     **option_infos(PredictOptions),
     **{name: _FILE[name] for name in ("resume", "runner", "runner_options")},
-    **{name: _FEATURES[name] for name in _ONLY_FEATURES},
+    **{name: FEATURES[name] for name in ONLY_FEATURES},
 }
 # The poolings of --features, which has a default, and of a model whose files do not define one.
 _INFOS["pooling"] = dataclasses.replace(
     _INFOS["pooling"],
-    help=f"{_INFOS['pooling'].help} With --features the default is {_FEATURES['pooling'].default}, and none gives the "
+    help=f"{_INFOS['pooling'].help} With --features the default is {FEATURES['pooling'].default}, and none gives the "
     "vectors of all tokens.",
-    choices=_FEATURES["pooling"].choices,
+    choices=FEATURES["pooling"].choices,
 )
 _INFOS["output"] = dataclasses.replace(
     _FILE["output"],
@@ -101,52 +96,15 @@ def predict(
     With --runner, options for Apache Beam follow after --, for example: kbert predict MODEL --input texts.tsv --output
     answers.jsonl --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
-    if bool(texts) == bool(input):
-        raise UsageError(
-            f"expected TEXTs, or --input FILE. Received: {'both' if texts else 'neither'}; give one of the two"
-        )
-    if features and not output:
-        raise UsageError("--features needs --output FILE, which must end in .npy or .safetensors")
-    if output and not (features or input):
-        raise UsageError("--output is for --input FILE or for --features. Received: TEXTs; leave --output out")
-    if settings["resume"] and (features or not output):
-        raise UsageError("--resume continues a command with --input and --output. Received: no such command")
-    if settings["runner"] and (features or not output):
-        raise UsageError("--runner is for --input FILE and --output FILE. Received: another command; leave it out")
+    _check_places(texts, input, output, features=features, settings=settings)
     how = PredictOptions(batch_size=settings["batch_size"], keep_columns=settings["keep_columns"])
     if features:
-        if any(settings[name] is not None for name in ("task", "prompt", "prompt_name", "abstain_below")):
-            raise UsageError(
-                "expected --features without --task, prompts and --abstain-below, because it writes plain vectors of "
-                "the encoder. Received: both; leave out --task, --prompt, --prompt-name and --abstain-below"
-            )
-        written = [f"--{name.replace('_', '-')}" for name in _DECODING if settings[name] is not None]
-        if written:
-            raise UsageError(
-                f"expected --features without options for generated texts. Received: {', '.join(written)}; leave it out"
-            )
-        if (settings["engine"], settings["quantize"]) != (_INFOS["engine"].default, _INFOS["quantize"].default):
-            raise UsageError(
-                "--features are always computed with --engine tensorflow; leave --engine and --quantize out"
-            )
-        chosen = ExtractFeaturesOptions(
-            pooling=settings["pooling"] or _FEATURES["pooling"].default,
-            batch_size=how.batch_size,
-            **{name: settings[name] for name in _ONLY_FEATURES},
-        )
-        import_tensorflow()
-        _write_features(model, list(texts) or _lines(model, input or "", settings), str(output), chosen)
+        chosen = features_options(settings, how.batch_size)
+        write_features(model, texts, input, str(output), settings, chosen)
         return
     if how.keep_columns and not input:
         raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(how.keep_columns)}")
-    if as_json and output_format not in (None, "json"):
-        raise UsageError(
-            "--json and --output-format contradict each other; leave one out. Received: "
-            f"--output-format {output_format}"
-        )
-    chosen_format = output_format or ("json" if as_json else _FILE["output_format"].default)
-    if output and chosen_format == _SQUAD:
-        raise UsageError("--output-format squad is only printed. Received: --output, too; leave it out")
+    chosen_format = _chosen_format(output_format, output, as_json=as_json)
     if settings["pooling"] == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
     use = options.loading(settings, paired=bool(pairs or settings["pair_column"]))
@@ -175,35 +133,43 @@ def predict(
     _print(loaded, UnknownTexts(loaded).watch(predictions), chosen_format, how.keep_columns)
 
 
-def given_texts(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
-    """Returns the arguments as columns of texts for `Predictor.predict`."""
-    several = model.task.text_inputs[-1].is_list
-    if not pairs:
-        words = [found for text in texts if (found := _words(text)) is not None]
-        if words and model.task.examples_of_words(words) is not None:
-            if len(words) < len(texts):
-                raise UsageError(
-                    "expected either texts, or JSON lists of words, for all TEXTs. Received: "
-                    f"{len(words)} lists among {len(texts)} TEXTs"
-                )
-            return [words]
-        if model.task.examples_of_texts(texts) is not None:
-            return [list(texts)]
-        return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
-    if several and len(texts) > 1:
-        raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")
-    return [list(texts), [list(pairs)] if several else list(pairs)]
+def _check_places(
+    texts: tuple[str, ...], input: str | None, output: str | None, *, features: bool, settings: Mapping[str, Any]
+) -> None:
+    """Checks that the command says where texts come from, and where results go to.
+
+    Raises:
+        UsageError: Texts or an output file are missing or contradict other options.
+    """
+    if bool(texts) == bool(input):
+        raise UsageError(
+            f"expected TEXTs, or --input FILE. Received: {'both' if texts else 'neither'}; give one of the two"
+        )
+    if features and not output:
+        raise UsageError("--features needs --output FILE, which must end in .npy or .safetensors")
+    if output and not (features or input):
+        raise UsageError("--output is for --input FILE or for --features. Received: TEXTs; leave --output out")
+    if settings["resume"] and (features or not output):
+        raise UsageError("--resume continues a command with --input and --output. Received: no such command")
+    if settings["runner"] and (features or not output):
+        raise UsageError("--runner is for --input FILE and --output FILE. Received: another command; leave it out")
 
 
-def _words(text: str) -> list[str] | None:
-    """Returns the words of a TEXT that is a JSON list of words; None for other texts."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        words = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return words if words and all(isinstance(word, str) for word in words) else None
+def _chosen_format(output_format: str | None, output: str | None, *, as_json: bool) -> str:
+    """Returns the format of the predictions.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    if as_json and output_format not in (None, "json"):
+        raise UsageError(
+            "--json and --output-format contradict each other; leave one out. Received: "
+            f"--output-format {output_format}"
+        )
+    chosen = output_format or ("json" if as_json else _FILE["output_format"].default)
+    if output and chosen == _SQUAD:
+        raise UsageError("--output-format squad is only printed. Received: --output, too; leave it out")
+    return chosen
 
 
 def _print(loaded: Any, predictions: Iterable[Mapping[str, Any]], output_format: str, keep: Sequence[str]) -> None:
@@ -225,31 +191,3 @@ def _write_predictions(model: str, input: str, chosen: PredictToFileOptions, rea
     with progress_bar("predicting", "items", transient=True) as update:
         count = predict_to_file(model, input, options=chosen, progress=update, **reading)
     click.echo(f"{count:,} predictions: {chosen.output}", err=True)
-
-
-def _lines(model: str, path: str, settings: Mapping[str, Any]) -> list[str]:
-    """Returns the texts of a file: its lines, or a column of a table that is read like the training file of `model`."""
-    from kbert.prediction.input_files import resembles_table
-    from kbert.prediction.loading import remembered_reading
-    from kbert.sources.table_format import TableFormat
-    from kbert.tasks.readers.tables import read_table
-
-    named, given = named_columns(options.chosen_reading(settings))
-    chosen = remembered_reading(model).overruled(named, given)
-    form = TableFormat.from_options(chosen.options)
-    columns = {"text": chosen.columns.get("text") or "text"}
-    if given.get("delimiter") is not None or resembles_table(path, columns, form):
-        found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
-    else:
-        found = list(form.lines(path))
-    if not found:
-        raise DataError("expected texts. Received: an empty file; name a file with a text on each line", path)
-    return found
-
-
-def _write_features(model: str, texts: list[str], output: str, chosen: ExtractFeaturesOptions) -> None:
-    from kbert.prediction import feature_vectors
-
-    feature_vectors.check_features_file(output, chosen.pooling)
-    feature_vectors.save_features(output, feature_vectors.extract_features(model, texts, options=chosen))
-    click.echo(f"vectors of {len(texts):,} texts: {output}", err=True)

@@ -81,10 +81,22 @@ def calls_of(function, module):
     return found.values()
 
 
+def called_parts(functions, module):
+    """The modules of kbert.cli whose functions or classes some functions of a module use."""
+    used = {node.id for function in functions for node in ast.walk(function) if isinstance(node, ast.Name)}
+    return {
+        node.module
+        for node in tree_of(module).body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("kbert.cli.")
+        if used & {alias.name for alias in node.names}
+    }
+
+
 def modules_of(name):
     """The modules whose messages a command can print: those that it imports, and that these import."""
     callback = COMMANDS[name].callback
-    new = set().union(*(imports_of(node) for node in calls_of(callback.__name__, callback.__module__)))
+    functions = calls_of(callback.__name__, callback.__module__)
+    new = set().union(*map(imports_of, functions), called_parts(functions, callback.__module__))
     if name.split()[0] in ("finetune", "tune"):  # the task is imported by its name
         new.add(TASKS[name.split()[1]].where.partition(":")[0])
     found = set()
@@ -139,8 +151,8 @@ WHERE = {
     ("kbert.prediction.loading", "--prompt"): PROMPTED,
     ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
     ("kbert.retrieval.index", "--model"): ("search",),
-    ("kbert.retrieval.index", "--pooling"): ("index build",),
-    ("kbert.retrieval.index", "--similarity"): ("index build",),
+    ("kbert.retrieval.embedder", "--pooling"): ("index build",),
+    ("kbert.retrieval.build", "--similarity"): ("index build",),
     ("kbert.serving.server", "--rest-port"): ("serve",),
     ("kbert.serving.grpc_api.server", "--grpc-port"): ("serve",),
     # Corpora and tasks read files by the same modules; what reads documents says --text-field.
@@ -290,7 +302,7 @@ def test_messages_are_found():
     assert "kbert.training.pretrain" in found
     assert len(found) > 40
     # The advice of pretraining would be wrong in fine-tuning, which has no such option.
-    assert list(unknown_options("kbert.training.finetune", "go around it with --on-spike rewind")) == [
+    assert list(unknown_options("kbert.training.finetuning.training", "go around it with --on-spike rewind")) == [
         ("--on-spike", sorted(name for name in COMMANDS if name.split()[0] in ("distill", "finetune", "prune", "tune")))
     ]
     assert list(unknown_options("kbert.training.pretrain", "go around it with --on-spike rewind")) == []
@@ -364,8 +376,8 @@ SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
     "kbert.prediction.explanation.explainer": ("explain",),
     "kbert.prediction.loading": PROMPTED,
-    "kbert.retrieval.index": ("index build",),
-    "kbert.serving.server": ("serve",),
+    "kbert.retrieval.build": ("index build",),
+    "kbert.serving.server_settings": ("serve",),
     "kbert.sources.settings": CORPORA,
     "kbert.text.tokenizer_files.writing": ("vocab train",),
     "kbert.training.adapter": TRAINING,

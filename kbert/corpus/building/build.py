@@ -7,27 +7,23 @@ settings and the seed. A build that was interrupted can continue after the last 
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import itertools
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kbert import files
 from kbert.beam.pipeline import check_runner
-from kbert.corpus.building import beam, shards
+from kbert.corpus.building import beam, local
 from kbert.corpus.building.build_folder import prepare_folder
-from kbert.corpus.building.chunks import BuildSettings, Chunk
+from kbert.corpus.building.chunks import BuildSettings
 from kbert.corpus.building.grouping import chunk_documents
 from kbert.corpus.building.journal import FinishedShard, Journal
 from kbert.corpus.building.misfits import tell_counts, tell_whole_words
 from kbert.corpus.building.plan import plan_chunks
-from kbert.corpus.building.workers import build_chunks
 from kbert.corpus.masking import MaskingSettings
 from kbert.corpus.options import BuildCorpusOptions
 from kbert.corpus.pairs import PairSettings
@@ -37,12 +33,11 @@ from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.options import with_options
-from kbert.runtime.interrupts import raised_signals
 from kbert.sources.settings import SourceSettings
 from kbert.sources.sheets import file_of
 from kbert.sources.source import Source
 from kbert.text.settings import TokenizerSettings
-from kbert.text.text_sample import sample_text, some_lines, tell_lost_marks
+from kbert.text.text_sample import TextSample, sample_text, some_lines, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files.reading import is_tokenizer_file
 from kbert.text.tokenizer_files.writing import save_tokenizer
@@ -89,75 +84,25 @@ def build_corpus(
     settings = _build_settings(options, words, tokenizer.settings)
     if options.runner is not None:
         check_runner(options.runner, options.runner_options)
-    vocabulary = tokenizer.vocabulary
     source = Source(inputs, settings.source)
-    before = [_stamp(*part) for part in source.parts]
-    all_settings = {**settings.facts(), "formats": source.formats()}
+    stamps = [_stamp(*part) for part in source.parts]
+    facts = {**settings.facts(), "formats": source.formats()}
     identity = {
         "kbert_version": __version__,
-        "vocabulary_sha256": vocabulary.sha256(),
-        "inputs": before,
-        "settings": all_settings,
+        "vocabulary_sha256": tokenizer.vocabulary.sha256(),
+        "inputs": stamps,
+        "settings": facts,
     }
     folder = Path(options.output)
     journal = Journal(folder, identity)
     finished = prepare_folder(folder, journal, resume=options.resume)
     if finished is None:
         return Manifest.load(folder)
-    vocabulary.save(folder / VOCABULARY_FILE)
-    sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
-    if options.mask_pii:
-        sample = sample.without_words()
-    # The settings of a folder or a tokenizer.json are those of its model.
-    vocab = options.vocab
-    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab) and not is_tokenizer_file(vocab):
-        tell_lost_marks(sample, tokenizer.settings)
-    if options.whole_words and not words:
-        tell_whole_words(sample, tokenizer.settings)
-
-    least = 2 if options.objective == "nsp" else 1
-
-    def at(stage: str) -> Callable[[int], None] | None:
-        return (lambda done: progress(stage, done, source.size)) if progress else None
-
-    hashed = at("looking for duplicates")
-    if options.runner is not None:
-        plans = plan_chunks(source, _CHUNK_SIZE, least=least, scanned=at("planning"), hashed=hashed)
-        job = beam.Job(source, vocabulary, settings, words, folder.absolute())
-        finished = beam.run_job(job, plans, options.runner, options.runner_options)
-    else:
-        chunks = chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least)
-        done = sum(shard.chunks for shard in finished)
-        rest = itertools.islice(enumerate(chunks), done, None)
-        with (
-            raised_signals("; add --resume to the same command to continue"),
-            contextlib.closing(build_chunks(rest, vocabulary, settings, words, options.workers)) as results,
-        ):
-            try:
-                for shard in _write_shards(folder, results, finished, settings, progress, source.size):
-                    journal.add(shard)
-                    finished.append(shard)
-            except OSError as problem:
-                if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                where = "" if settings.source.deduplicate == "none" else ", or in TMPDIR,"
-                raise DataError(
-                    f"the disk is full; {len(finished)} finished shards are kept. Free some space{where} and add "
-                    "--resume to the same command",
-                    folder,
-                ) from None
-    counts: Counter[str] = Counter()
-    for shard in finished:
-        counts.update(shard.counts)
-    if not counts["examples"]:
-        raise DataError(
-            "expected at least two documents with text. The inputs give no example"
-            if options.objective == "nsp"
-            else "expected text. The inputs give no example"
-        )
-    for part, stamp in zip(source.parts, before, strict=True):
-        if _stamp(*part) != stamp:
-            raise DataError("expected a file that does not change. It changed while it was read; start again", part[0])
+    tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
+    sample = _sample(source, tokenizer, options, has_words=bool(words))
+    finished = _build_shards(source, tokenizer, settings, words, options, journal, finished, progress)
+    counts = _sum_counts(finished, options.objective)
+    _check_unchanged(source, stamps)
     tell_counts(
         counts,
         sample,
@@ -167,18 +112,18 @@ def build_corpus(
     )
     manifest = Manifest(
         lowercase=tokenizer.lowercase,
-        vocabulary_sha256=vocabulary.sha256(),
+        vocabulary_sha256=tokenizer.vocabulary.sha256(),
         sequence_length=options.sequence_length,
         max_predictions=settings.masking.max_predictions,
         masking=options.masking,
-        settings=all_settings,
+        settings=facts,
         counts=dict(sorted({**counts, **source.counts}.items())),
         shards=[shard.shard for shard in finished],
         kbert_version=__version__,
         objective=options.objective,
         inputs=[
             Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(file_of(path)))
-            for (path, kind), stamp in zip(source.parts, before, strict=True)
+            for (path, kind), stamp in zip(source.parts, stamps, strict=True)
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
     )
@@ -219,33 +164,81 @@ def _build_settings(options: BuildCorpusOptions, words: Sequence[str], tokenizer
     )
 
 
-def _write_shards(
-    folder: Path,
-    results: Iterator[Chunk],
-    finished: Sequence[FinishedShard],
+def _sample(source: Source, tokenizer: Tokenizer, options: BuildCorpusOptions, *, has_words: bool) -> TextSample:
+    """Returns a sample of the text, and warns if it does not fit the tokenizer or the options."""
+    sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
+    if options.mask_pii:
+        sample = sample.without_words()
+    # The settings of a folder or a tokenizer.json are those of its model.
+    vocab = options.vocab
+    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab) and not is_tokenizer_file(vocab):
+        tell_lost_marks(sample, tokenizer.settings)
+    if options.whole_words and not has_words:
+        tell_whole_words(sample, tokenizer.settings)
+    return sample
+
+
+def _build_shards(
+    source: Source,
+    tokenizer: Tokenizer,
     settings: BuildSettings,
+    words: Sequence[str],
+    options: BuildCorpusOptions,
+    journal: Journal,
+    finished: list[FinishedShard],
     progress: Progress | None,
-    total: int,
-) -> Iterator[FinishedShard]:
-    """Writes chunks to shards of about SHARD_EXAMPLES examples; yields each shard when it is on disk."""
-    size = sum(shard.counts["bytes"] for shard in finished)
+) -> list[FinishedShard]:
+    """Builds the shards that are not finished yet, on this machine or with Beam, and returns all shards."""
 
-    def chunks_of_shard(chunk: Chunk | None) -> Iterator[Chunk]:
-        nonlocal size
-        examples = 0
-        while chunk is not None:
-            yield chunk
-            size += chunk.counts["bytes"]
-            examples += chunk.counts["examples"]
-            if progress:
-                progress("building", size, total)
-            chunk = next(results, None) if examples < shards.SHARD_EXAMPLES else None
+    def at(stage: str) -> Callable[[int], None] | None:
+        return (lambda done: progress(stage, done, source.size)) if progress else None
 
-    for number in itertools.count(len(finished)):
-        chunk = next(results, None)
-        if chunk is None:
-            return
-        yield shards.write_shard(folder, number, chunks_of_shard(chunk), settings)
+    least = 2 if options.objective == "nsp" else 1
+    folder, hashed = Path(options.output), at("looking for duplicates")
+    if options.runner is not None:
+        plans = plan_chunks(source, _CHUNK_SIZE, least=least, scanned=at("planning"), hashed=hashed)
+        job = beam.Job(source, tokenizer.vocabulary, settings, words, folder.absolute())
+        return beam.run_job(job, plans, options.runner, options.runner_options)
+    return local.build_shards(
+        chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least),
+        folder,
+        journal,
+        finished,
+        vocabulary=tokenizer.vocabulary,
+        settings=settings,
+        words=words,
+        workers=options.workers,
+        progress=at("building"),
+    )
+
+
+def _sum_counts(finished: Sequence[FinishedShard], objective: str) -> Counter[str]:
+    """Returns the sums of the counts of all shards.
+
+    Raises:
+        DataError: The text gives no example.
+    """
+    counts: Counter[str] = Counter()
+    for shard in finished:
+        counts.update(shard.counts)
+    if not counts["examples"]:
+        raise DataError(
+            "expected at least two documents with text. The inputs give no example"
+            if objective == "nsp"
+            else "expected text. The inputs give no example"
+        )
+    return counts
+
+
+def _check_unchanged(source: Source, stamps: Sequence[tuple[str, int, int]]) -> None:
+    """Checks that the files of the source have the stamps that they had before they were read.
+
+    Raises:
+        DataError: A file has changed.
+    """
+    for part, stamp in zip(source.parts, stamps, strict=True):
+        if _stamp(*part) != stamp:
+            raise DataError("expected a file that does not change. It changed while it was read; start again", part[0])
 
 
 def _stamp(path: str, kind: str) -> tuple[str, int, int]:
