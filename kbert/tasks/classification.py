@@ -18,6 +18,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
+from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.metrics.decisions import Decisions
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import ClassificationOptions, TaskOptions
@@ -125,16 +126,17 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """Returns one row for each example, and the target "labels", int32 [items]."""
-        return TrainingRows(*self.tokens(examples, encode), {"labels": self._label_ids(examples)})
+        return TrainingRows(*self.tokens(examples, encode), {"labels": self.label_ids(examples)})
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
         """Returns the metrics of a model that always gives the most frequent label of the training examples."""
-        counts = np.bincount(self._label_ids(train), minlength=len(self.labels))
+        counts = np.bincount(self.label_ids(train), minlength=len(self.labels))
         probabilities = np.tile((counts / counts.sum()).astype(np.float32), (len(validation), 1))
         words = f"always answers {self.labels[counts.argmax()]!r}"
         return words, self.evaluate(validation, {"probabilities": probabilities})
 
-    def _label_ids(self, examples: Sequence[Example]) -> np.ndarray:
+    def label_ids(self, examples: Sequence[Any]) -> np.ndarray:
+        """Returns the indices of the labels that are the targets of examples, int32 [N]."""
         return np.array([self._ids[example.target or ""] for example in examples], np.int32)
 
     # === Model ===
@@ -216,7 +218,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
 
     def decisions(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Decisions:
         """Returns the decisions among the labels."""
-        return Decisions(answers["probabilities"], self._label_ids(examples))
+        return Decisions(answers["probabilities"], self.label_ids(examples))
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Returns the metrics of classification.
@@ -228,7 +230,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
         """
         from sklearn import metrics
 
-        labels, probabilities = self._label_ids(examples), answers["probabilities"]
+        labels, probabilities = self.label_ids(examples), answers["probabilities"]
         predicted = probabilities.argmax(-1)
         classes = range(len(self.labels))
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
@@ -254,15 +256,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
             "mcc": _matthews(labels, predicted),
             "cross_entropy": float(-np.log(true_probability).mean()),
             **self.confidence_scores(self.decisions(examples, answers)),
-            "per_class": {
-                label: {
-                    "precision": float(precision[index]),
-                    "recall": float(recall[index]),
-                    "f1": float(f1[index]),
-                    "support": int(support[index]),
-                }
-                for index, label in enumerate(self.labels)
-            },
+            "per_class": scores_by_class(self.labels, precision, recall, f1, support),
             "labels": self.labels,
             "confusion_matrix": metrics.confusion_matrix(labels, predicted, labels=classes).tolist(),
             "worst_examples": worst_examples(examples, np.where(right, 0.0, confidence), describe),

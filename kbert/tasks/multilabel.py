@@ -20,6 +20,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
+from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.metrics.decisions import Decisions, logits_of, probabilities_of
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -323,6 +324,7 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
             *columns, labels=only, zero_division=0.0
         )
+        per_class = scores_by_class(self.labels, precision, recall, f1, support)
         right = np.where(truth, probabilities, 1 - probabilities).astype(np.float64)
         losses = -np.log(np.maximum(right, 1e-30)).mean(-1)
         wrong = (truth != given).any(-1)
@@ -335,14 +337,8 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
             "cross_entropy": float(losses.mean()),
             **self.confidence_scores(self.decisions(examples, answers)),
             "per_class": {
-                label: {
-                    "precision": float(precision[index]),
-                    "recall": float(recall[index]),
-                    "f1": float(f1[index]),
-                    "support": int(support[index]),
-                    "threshold": self.thresholds[index],
-                }
-                for index, label in enumerate(self.labels)
+                label: {**scores, "threshold": threshold}
+                for (label, scores), threshold in zip(per_class.items(), self.thresholds, strict=True)
             },
             "worst_examples": worst_examples(
                 examples,

@@ -27,7 +27,7 @@ from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.protocol.soft_outputs import PLACES, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
+from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows, strings
 from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
 from kbert.tasks.text_task import same_text
 from kbert.text.graph.encoder import GraphEncoder
@@ -232,7 +232,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         graph = tf.function(
             lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True, autograph=False
         )
-        ids, types, lengths, starts, ends = [], [], [], [], []
+        tokens, starts, ends = TokenRows(), [], []
         unseen = 0
         for begin in range(0, len(examples), _AT_ONCE):
             part = examples[begin : begin + _AT_ONCE]
@@ -241,21 +241,16 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
                 name: value.numpy()
                 for name, value in graph(strings(inputs["question"]), strings(inputs["context"])).items()
             }
-            inside = encoded[features.INPUT_MASK.name] == 1
+            tokens.add(encoded)
             start, end = answer_positions(
                 [example.answers[0] if example.answers else None for example in part], encoded
             )
             found = set(encoded["window_rows"][end > 0].tolist())
             unseen += sum(bool(example.answers) and row not in found for row, example in enumerate(part))
-            ids.append(encoded[features.INPUT_WORD_IDS.name][inside])
-            types.append(encoded[features.INPUT_TYPE_IDS.name][inside])
-            lengths.append(inside.sum(-1))
             starts.append(start)
             ends.append(end)
-        joined = np.concatenate(lengths)
         return TrainingRows(
-            Ragged(np.concatenate(ids), joined),
-            Ragged(np.concatenate(types), joined),
+            *tokens.tokens(),
             {"start_positions": np.concatenate(starts), "end_positions": np.concatenate(ends)},
             notes=self._notes(examples, unseen, encode),
         )

@@ -25,7 +25,7 @@ from kbert.tasks.protocol.explaining import LABEL, ExplainedPart, PartsExplainin
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, named_numbers, names, number, string_or_none
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
+from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows
 from kbert.tasks.readers.relations import RelationExample, marked_entities, read_relations
 from kbert.tasks.text_task import Example, same_text
 from kbert.text.graph.encoder import GraphEncoder
@@ -178,24 +178,19 @@ class RelationsTask(PartsExplainingTask, TrainableTask[RelationExample]):
             input_signature=[text.spec for text in self.text_inputs],
             autograph=False,
         )
-        ids, types, lengths, positions = [], [], [], []
+        tokens, positions = TokenRows(), []
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
             texts = self.texts_of(examples[start : start + _TEXTS_AT_ONCE])
             found = {
                 name: value.numpy()
                 for name, value in graph(*(text.tensor(texts[text.name]) for text in self.text_inputs)).items()
             }
-            inside = found[features.INPUT_MASK.name] == 1
-            ids.append(found[features.INPUT_WORD_IDS.name][inside])
-            types.append(found[features.INPUT_TYPE_IDS.name][inside])
-            lengths.append(inside.sum(-1))
+            tokens.add(found)
             positions.append(found[features.ENTITY_POSITIONS.name])
-        joined = np.concatenate(lengths)
         return TrainingRows(
-            Ragged(np.concatenate(ids), joined),
-            Ragged(np.concatenate(types), joined),
+            *tokens.tokens(),
             {
-                "labels": self._classes._label_ids(examples),
+                "labels": self._classes.label_ids(examples),
                 features.ENTITY_POSITIONS.name: np.concatenate(positions),
             },
         )
@@ -207,7 +202,7 @@ class RelationsTask(PartsExplainingTask, TrainableTask[RelationExample]):
 
         Pairs without a relation are left out, since the F1 of such an answer is 0.
         """
-        labels = self._classes._label_ids(train)
+        labels = self._classes.label_ids(train)
         counts = np.bincount(labels, minlength=len(self.labels))
         if self.no_relation is not None and (labels != self.labels.index(self.no_relation)).any():
             counts[self.labels.index(self.no_relation)] = 0
@@ -269,7 +264,7 @@ class RelationsTask(PartsExplainingTask, TrainableTask[RelationExample]):
         Both F1 scores leave the pairs without a relation out (`relation_scores`); the other metrics count all examples.
         """
         found = self._classes.evaluate(examples, answers)
-        true, predicted = self._classes._label_ids(examples), answers["probabilities"].argmax(-1)
+        true, predicted = self._classes.label_ids(examples), answers["probabilities"].argmax(-1)
         scores = relation_scores(self.labels, true, predicted, self.no_relation)
         return {"examples": found["examples"], **scores, **{name: each for name, each in found.items() if name != "f1"}}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kbert import features
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
+from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows
 from kbert.tasks.readers.predicates import RolesText
 from kbert.tasks.readers.tag_schemes import tag_labels
 from kbert.tasks.readers.tagging import Span, TaggedText
@@ -34,8 +34,8 @@ class RoleTargets:
         self._labels = labels
         self._roles = frozenset(roles)
         self._senses = {sense: index for index, sense in enumerate(senses)}
-        names = ("ids", "types", "lengths", *_BY_TOKEN, "senses")
-        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        self._tokens = TokenRows()
+        self._targets: dict[str, list[np.ndarray]] = {name: [] for name in (*_BY_TOKEN, "senses")}
 
     def add(self, examples: Sequence[RolesText], encoded: Mapping[str, np.ndarray]) -> None:
         """Adds the rows of the first or of the second pass over some texts.
@@ -44,9 +44,9 @@ class RoleTargets:
             examples: The texts with their predicates.
             encoded: What `SemanticRolesTask.encode` returned for the texts, or `predicate_rows` for the predicates.
         """
-        mask = encoded[features.INPUT_MASK.name] == 1
-        labels = {name: np.full(mask.shape, IGNORED, np.int32) for name in _BY_TOKEN}
-        senses = np.full(len(mask), IGNORED, np.int32)
+        shape = encoded[features.INPUT_MASK.name].shape
+        labels = {name: np.full(shape, IGNORED, np.int32) for name in _BY_TOKEN}
+        senses = np.full(shape[0], IGNORED, np.int32)
         of_words = encoded["word_rows"], encoded["word_starts"]
         if "predicate_rows" in encoded:
             by_place = {
@@ -64,29 +64,24 @@ class RoleTargets:
             if asked:
                 labels["role_labels"][encoded["word_mask"]] = labels_of_spans(self._labels, texts, *of_words)
             # The last row belongs to no predicate.
-            mask = mask[:-1]
+            encoded = {name: values[:-1] for name, values in features.encoder_part(encoded).items()}
             labels = {name: values[:-1] for name, values in labels.items()}
             senses = senses[:-1]
         else:
             texts = [with_predicates(example) for example in examples]
             labels["predicate_labels"][encoded["word_mask"]] = labels_of_spans(_PREDICATE_TAGS, texts, *of_words)
-        self._parts["ids"].append(encoded[features.INPUT_WORD_IDS.name][: len(mask)][mask])
-        self._parts["types"].append(encoded[features.INPUT_TYPE_IDS.name][: len(mask)][mask])
-        self._parts["lengths"].append(mask.sum(-1))
+        inside = self._tokens.add(encoded)
         for name, values in labels.items():
-            self._parts[name].append(values[mask])
-        self._parts["senses"].append(senses)
+            self._targets[name].append(values[inside])
+        self._targets["senses"].append(senses)
 
     def rows(self) -> TrainingRows:
         """Returns all rows."""
-        joined = {name: np.concatenate(values) for name, values in self._parts.items()}
-        lengths = joined["lengths"]
-        by_token = {name: Ragged(joined[name], lengths, padding=IGNORED, by_token=True) for name in _BY_TOKEN}
-        return TrainingRows(
-            Ragged(joined["ids"], lengths),
-            Ragged(joined["types"], lengths),
-            {**by_token, "senses": joined["senses"].astype(np.int32)},
-        )
+        by_token = {
+            name: self._tokens.by_token(self._targets[name], padding=IGNORED, by_token=True) for name in _BY_TOKEN
+        }
+        senses = np.concatenate(self._targets["senses"]).astype(np.int32)
+        return TrainingRows(*self._tokens.tokens(), {**by_token, "senses": senses})
 
 
 def with_predicates(example: RolesText) -> TaggedText:

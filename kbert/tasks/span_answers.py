@@ -73,19 +73,35 @@ def served_spans(
     """
     entity_rows, starts, ends, found_types, means = found_spans(letters, types, scores, encoded)
     kinds = tf.gather(tf.constant(list(names)), found_types)
-    text = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
-    surfaces = tf.strings.substr(tf.gather(text, entity_rows), starts, ends - starts, unit="UTF8_CHAR")
+    return parts_by_text(texts, entity_rows, starts, ends, labels=kinds, scores=means)
 
-    def by_text(values: tf.Tensor) -> tf.RaggedTensor:
-        return tf.RaggedTensor.from_value_rowids(values, tf.cast(entity_rows, tf.int64), tf.size(texts, tf.int64))
 
+def parts_by_text(
+    texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, **values: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns parts of texts, such as spans or words, and their values by text.
+
+    Args:
+        texts: The texts, string [B].
+        rows: The index of the text of each part, int32 [M], in ascending order.
+        starts: The offset of the first character of each part, int32 [M].
+        ends: The offset after the last character of each part, int32 [M].
+        values: Further values of each part by name, [M].
+
+    Returns:
+        `count`, the number of parts of each text, int32 [B]; `texts`, the parts, string [B, N], where N is the largest
+        number of parts of a text; and `starts`, `ends` and the further values, [B, N].
+    """
+    whole = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+    surfaces = tf.strings.substr(tf.gather(whole, rows), starts, ends - starts, unit="UTF8_CHAR")
+
+    def by_text(each: tf.Tensor) -> tf.RaggedTensor:
+        return tf.RaggedTensor.from_value_rowids(each, tf.cast(rows, tf.int64), tf.size(texts, tf.int64))
+
+    found = {"texts": surfaces, "starts": starts, "ends": ends, **values}
     return {
         "count": tf.cast(by_text(starts).row_lengths(), tf.int32),
-        "labels": by_text(kinds).to_tensor(),
-        "texts": by_text(surfaces).to_tensor(),
-        "starts": by_text(starts).to_tensor(),
-        "ends": by_text(ends).to_tensor(),
-        "scores": by_text(means).to_tensor(),
+        **{name: by_text(each).to_tensor() for name, each in found.items()},
     }
 
 

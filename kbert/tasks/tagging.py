@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from kbert import features
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.layers.crf import log_likelihood, viterbi
@@ -28,7 +27,7 @@ from kbert.tasks.protocol.explaining import LABEL, SPAN, ExplainedPart, PartsExp
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, names
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
+from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows, strings
 from kbert.tasks.readers.lost_spans import lost_spans
 from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
@@ -237,26 +236,17 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
     def training_rows(self, examples: Sequence[TaggedText], encode: GraphEncoder) -> TrainingRows:
         """Returns one row for each window, and the target "labels", int32 by token; -1 for tokens without a label."""
         graph = tf.function(lambda text: self.encode(encode, {"text": text}), reduce_retracing=True, autograph=False)
-        ids, types, lengths, labels = [], [], [], []
+        tokens, labels = TokenRows(), []
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
             part = examples[start : start + _TEXTS_AT_ONCE]
-            encoded = graph(strings([example.text for example in part]))
-            inside = encoded[features.INPUT_MASK.name].numpy() == 1
+            texts = strings([example.text for example in part])
+            encoded = {name: value.numpy() for name, value in graph(texts).items()}
+            inside = tokens.add(encoded)
             all_labels = np.full(inside.shape, IGNORED, np.int32)
             learn = labels_of_given_words if self.per_word else labels_of_spans
-            all_labels[encoded["word_mask"].numpy()] = learn(
-                self.labels, part, encoded["word_rows"].numpy(), encoded["word_starts"].numpy()
-            )
-            ids.append(encoded[features.INPUT_WORD_IDS.name].numpy()[inside])
-            types.append(encoded[features.INPUT_TYPE_IDS.name].numpy()[inside])
-            lengths.append(inside.sum(-1))
+            all_labels[encoded["word_mask"]] = learn(self.labels, part, encoded["word_rows"], encoded["word_starts"])
             labels.append(all_labels[inside])
-        joined = np.concatenate(lengths)
-        return TrainingRows(
-            Ragged(np.concatenate(ids), joined),
-            Ragged(np.concatenate(types), joined),
-            {"labels": Ragged(np.concatenate(labels), joined, padding=IGNORED, by_token=True)},
-        )
+        return TrainingRows(*tokens.tokens(), {"labels": tokens.by_token(labels, padding=IGNORED, by_token=True)})
 
     def trivial_metrics(
         self, train: Sequence[TaggedText], validation: Sequence[TaggedText]

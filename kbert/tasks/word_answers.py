@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.readers.tagging import TaggedText
 from kbert.tasks.readers.word_tags import NO_TAG, predicted_tags
+from kbert.tasks.span_answers import parts_by_text
 
 
 def served_words(
@@ -30,20 +32,7 @@ def served_words(
         offsets in the text, int32 [B, N]; `scores`, float32 [B, N].
     """
     rows, starts, ends = encoded["word_rows"], encoded["word_starts"], encoded["word_ends"]
-    whole = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
-    surfaces = tf.strings.substr(tf.gather(whole, rows), starts, ends - starts, unit="UTF8_CHAR")
-
-    def by_text(values: tf.Tensor) -> tf.RaggedTensor:
-        return tf.RaggedTensor.from_value_rowids(values, tf.cast(rows, tf.int64), tf.size(texts, tf.int64))
-
-    return {
-        "count": tf.cast(by_text(starts).row_lengths(), tf.int32),
-        "tags": by_text(tf.gather(tf.constant(list(names)), tags)).to_tensor(),
-        "texts": by_text(surfaces).to_tensor(),
-        "starts": by_text(starts).to_tensor(),
-        "ends": by_text(ends).to_tensor(),
-        "scores": by_text(scores).to_tensor(),
-    }
+    return parts_by_text(texts, rows, starts, ends, tags=tf.gather(tf.constant(list(names)), tags), scores=scores)
 
 
 def readable_words(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -115,15 +104,7 @@ def word_scores(
         "words": int(support.sum()),
         "accuracy": float(right.sum() / max(1, support.sum())),
         "macro_f1": float(f1[occurs].mean()) if occurs.any() else 0.0,
-        "per_class": {
-            name: {
-                "precision": float(right[index] / max(1, found[index])),
-                "recall": float(right[index] / max(1, support[index])),
-                "f1": float(f1[index]),
-                "support": int(support[index]),
-            }
-            for index, name in enumerate(names)
-        },
+        "per_class": scores_by_class(names, right / np.maximum(found, 1), right / np.maximum(support, 1), f1, support),
         "labels": list(names),
         "confusion_matrix": matrix[:, :-1].tolist(),
     }

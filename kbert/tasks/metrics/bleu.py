@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from kbert.tasks.metrics.ngrams import word_ngrams
+
 TOKENIZERS = ("13a", "zh")
 _ORDER = 4
 _ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
@@ -41,10 +43,10 @@ def bleu(
         length += len(words)
         reference_length += min((abs(len(other) - len(words)), len(other)) for other in others)[1]
         for size in range(1, _ORDER + 1):
-            found = _ngrams(words, size)
+            found = word_ngrams(words, size)
             allowed: Counter[tuple[str, ...]] = Counter()
             for other in others:
-                allowed |= _ngrams(other, size)
+                allowed |= word_ngrams(other, size)
             common[size - 1] += (found & allowed).total()
             total[size - 1] += found.total()
     return _score(common, total, length, reference_length)
@@ -70,10 +72,6 @@ def bleu_words(text: str, tokenizer: str, lowercase: bool = False) -> list[str]:
     text = _AFTER_NO_DIGIT.sub(r"\1 \2 ", text)
     text = _BEFORE_NO_DIGIT.sub(r" \1 \2", text)
     return _AFTER_DIGIT.sub(r"\1 \2 ", text).split()
-
-
-def _ngrams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
-    return Counter(zip(*(words[start:] for start in range(size)), strict=False))
 
 
 def _score(common: Sequence[int], total: Sequence[int], length: int, reference_length: int) -> float:

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kbert.tasks.metrics.ngrams import word_ngrams
+
 # In scripts without spaces each letter is a word: kana, ideographs, Thai, Lao, Tibetan, Myanmar, Khmer.
 _WITHOUT_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff" + (
     "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
@@ -102,12 +104,8 @@ def _summary_hits(reference: Sequence[Sequence[str]], summary: Sequence[Sequence
 
 def ngram_score(reference: Sequence[str], summary: Sequence[str], size: int) -> Score:
     """Returns ROUGE-N of two lists of words, where N is `size`."""
-    wanted, given = _ngrams(reference, size), _ngrams(summary, size)
+    wanted, given = word_ngrams(reference, size), word_ngrams(summary, size)
     return _score((wanted & given).total(), wanted.total(), given.total())
-
-
-def _ngrams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
-    return Counter(zip(*(words[start:] for start in range(size)), strict=False))
 
 
 def _score(common: int, reference: int, summary: int) -> Score:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert import features
 from kbert.text.graph.encoder import GraphEncoder
 
 _ENCODED_AT_ONCE = 4096
@@ -67,6 +68,40 @@ class TrainingRows:
 
     def __len__(self) -> int:
         return len(self.ids) if self.group_sizes is None else len(self.group_sizes)
+
+
+class TokenRows:
+    """Collects the tokens of rows from batches in which the rows are padded."""
+
+    def __init__(self) -> None:
+        self._ids: list[np.ndarray] = []
+        self._type_ids: list[np.ndarray] = []
+        self._lengths: list[np.ndarray] = []
+
+    def add(self, encoded: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Adds the rows of a batch, and returns the places of their tokens, bool [R, S].
+
+        Args:
+            encoded: The features of the encoder, int32 [R, S].
+        """
+        inside: np.ndarray = encoded[features.INPUT_MASK.name] == 1
+        self._ids.append(encoded[features.INPUT_WORD_IDS.name][inside])
+        self._type_ids.append(encoded[features.INPUT_TYPE_IDS.name][inside])
+        self._lengths.append(inside.sum(-1))
+        return inside
+
+    def tokens(self) -> tuple[Ragged, Ragged]:
+        """Returns the token ids and the token type ids of all rows."""
+        return self.by_token(self._ids), self.by_token(self._type_ids)
+
+    def by_token(self, values: Sequence[np.ndarray], **settings: Any) -> Ragged:
+        """Returns values of the tokens of all rows.
+
+        Args:
+            values: The values of the tokens of each batch.
+            settings: Further arguments of `Ragged`.
+        """
+        return Ragged(np.concatenate(values), np.concatenate(self._lengths), **settings)
 
 
 def encode_texts(

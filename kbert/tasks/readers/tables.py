@@ -82,27 +82,58 @@ def read_table(
             f"Received: {', '.join(columns.values())}"
         )
     rows = _split_rows(path, kind, form, bad)
-    places, width = {}, 0
     if numbered:
-        places = {name: column_places(column) for name, column in columns.items()}
+        places, width = {name: column_places(column) for name, column in columns.items()}, 0
     else:
-        header_line, header = next(rows, (1, []))
-        if not header:
-            raise DataError("expected a header and rows. The file is empty", path)
-        width = len(header)
-        for name, column in columns.items():
-            parts = [column] if column in header else column.split(",")
-            for part in parts:
-                if part not in header:
-                    raise _no_column(part, header, path, header_line)
-                if header.count(part) > 1:
-                    places_of = ", ".join(str(place) for place, name in enumerate(header, start=1) if name == part)
-                    raise DataError(
-                        f"expected one column {part!r}. The header has it at {places_of}; rename the others",
-                        path,
-                        header_line,
-                    )
-            places[name] = [header.index(part) for part in parts]
+        line, header = next(rows, (1, []))
+        places, width = _named_places(columns, header, path, line), len(header)
+    yield from _rows_of_cells(rows, places, width, lists, path, bad)
+
+
+def _named_places(
+    columns: Mapping[str, str], header: Sequence[str], path: files.PathLike, line: int
+) -> dict[str, list[int]]:
+    """Returns the indices of the columns of each value, which are named as in the header.
+
+    Raises:
+        DataError: There is no header, or a column is missing in it, or is there twice.
+    """
+    if not header:
+        raise DataError("expected a header and rows. The file is empty", path)
+    places = {}
+    for name, column in columns.items():
+        parts = [column] if column in header else column.split(",")
+        for part in parts:
+            if part not in header:
+                raise _no_column(part, header, path, line)
+            if header.count(part) > 1:
+                places_of = ", ".join(str(place) for place, name in enumerate(header, start=1) if name == part)
+                raise DataError(
+                    f"expected one column {part!r}. The header has it at {places_of}; rename the others", path, line
+                )
+        places[name] = [header.index(part) for part in parts]
+    return places
+
+
+def _rows_of_cells(
+    rows: Iterator[tuple[int, list[str]]],
+    places: Mapping[str, Sequence[int]],
+    width: int,
+    lists: Collection[str],
+    path: files.PathLike,
+    bad: BadRows,
+) -> Iterator[Row]:
+    """Yields the values of rows.
+
+    Args:
+        rows: The rows, each with the line where it starts.
+        places: The indices of the columns of each value.
+        width: The number of columns in the header; 0 for a file without a header.
+        lists: The names whose columns are not joined.
+        path: The file, for messages.
+        bad: Counts the rows with too few or too many cells.
+    """
+    like = "the header" if width else "the first row"
     # The last columns of a list may be missing in some rows.
     ending = {name for name in lists if len(places.get(name, ())) > 1}
     needed = max((place + 1 for name in places if name not in ending for place in places[name]), default=1)
@@ -113,8 +144,8 @@ def read_table(
         elif width and any(cells[width:]):
             bad.skip(
                 DataError(
-                    f"expected {width} columns, as in {'the first row' if numbered else 'the header'}. Received "
-                    f"{len(cells)}; a text with the delimiter in it must be in quotation marks",
+                    f"expected {width} columns, as in {like}. Received {len(cells)}; a text with the delimiter in it "
+                    "must be in quotation marks",
                     path,
                     line,
                 )
