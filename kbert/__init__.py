@@ -70,7 +70,8 @@ if TYPE_CHECKING:
     from kbert.privacy.options import MaskPiiOptions
     from kbert.report.options import WriteReportOptions
     from kbert.report.run import run_report, write_report
-    from kbert.retrieval.index import Index, build_index
+    from kbert.retrieval.build import build_index
+    from kbert.retrieval.index import Index
     from kbert.retrieval.options import BuildIndexOptions, SearchOptions
     from kbert.retrieval.search import measure_search, search
     from kbert.runtime.prepare import prepare_runtime
@@ -170,7 +171,7 @@ _MODULES = {
     "bench_litert": "kbert.inference.litert_benchmark.benchmark",
     "audit": "kbert.training.audit",
     "build_corpus": "kbert.corpus.building.build",
-    "build_index": "kbert.retrieval.index",
+    "build_index": "kbert.retrieval.build",
     "calibrate": "kbert.training.calibrate",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.search.repeats",

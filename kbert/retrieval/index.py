@@ -1,19 +1,9 @@
-"""Indexes of documents: folders with vectors and texts, which are searched exactly or with a graph of neighbours.
-
-The files of an index are:
-
-index.json      the model, the number of documents, the dtype, and how vectors are made and compared
-vectors.npy     the vectors [documents, H], memory-mapped in a search; if cosines are compared, their length is 1
-texts.jsonl     {"id": …, "text": …} on each line, in the order of the vectors
-offsets.npy     the byte offset of each of these lines, int64
-ann.faiss       with `ann`, an HNSW graph of faiss (arXiv 1603.09320)
-"""
+"""Indexes of documents, which are searched exactly or with a graph of neighbours."""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,126 +12,26 @@ import numpy as np
 from kbert import files
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
-from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES
 from kbert.model_folder.weights_digest import weights_sha256
-from kbert.options import option_error, with_options
-from kbert.prediction.loading import predictor_of
-from kbert.prediction.options import EngineOptions
-from kbert.prediction.predictor import Predictor
-from kbert.retrieval.options import DTYPES, BuildIndexOptions
-from kbert.sources.bad_rows import BadRows
-from kbert.tasks.embedding import EmbeddingTask
-from kbert.tasks.factories import task_from_bundle
+from kbert.retrieval.embedder import chosen_prompt, load_embedder, task_of
+from kbert.retrieval.index_files import (
+    ANN_FILE,
+    COMPARED_AT_ONCE,
+    OFFSETS_FILE,
+    SETTINGS_FILE,
+    TEXTS_FILE,
+    VECTORS_FILE,
+    import_faiss,
+)
+from kbert.retrieval.options import DTYPES
 from kbert.tasks.metrics.vectors import of_length_1
-from kbert.tasks.readers.retrieval_collections import Document, find_document_columns, read_documents
 
-SETTINGS_FILE = "index.json"
-VECTORS_FILE = "vectors.npy"
-TEXTS_FILE = "texts.jsonl"
-OFFSETS_FILE = "offsets.npy"
-ANN_FILE = "ann.faiss"
-
-_EMBEDDED_AT_ONCE = 1024
-_COMPARED_AT_ONCE = 65_536
 _SCORES_AT_ONCE = 1 << 24
 """The maximum number of scores that are computed together, for all queries."""
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""The names of the prompts for queries and for documents in sentence-transformers."""
-_NEIGHBOURS = 32
 _CANDIDATES = 128
-"""The number of links of each node of the HNSW graph, and the number of candidates that a search keeps."""
-
-
-@with_options(BuildIndexOptions)
-def build_index(
-    model: PathLike,
-    *,
-    options: BuildIndexOptions,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Builds an index of documents.
-
-    Args:
-        model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
-            "hf://owner/name". A search needs this model too.
-        options: All of these options in one object.
-        progress: Called with the number of documents that are done, and the number of all.
-
-    Returns:
-        The number of documents.
-
-    Raises:
-        UsageError: The model is for another task, `output` exists, an option is invalid, or faiss is not installed.
-        DataError: The input is damaged; the message names file and line.
-
-    Example:
-        >>> from pathlib import Path
-        >>> Path("documents").mkdir()
-        >>> _ = Path("documents/cat.txt").write_text("the cat")
-        >>> _ = Path("documents/dog.txt").write_text("a dog ran")
-        >>> kbert.build_index("pretrained", input="documents", output="index", pooling="mean")
-        2
-    """
-    output = options.output
-    if Path(output).exists():
-        raise option_error(
-            lambda spell: (
-                f"{spell('output')} must be a new folder. Received: {output}, which exists; remove it, or name another"
-            )
-        )
-    faiss = _faiss() if options.ann else None
-    model = resolve(model)
-    predictor = load_embedder(model, pooling=options.pooling, engine=options.narrowed(EngineOptions))
-    task = _task_of(predictor)
-    similarity = _similarity(task, options.similarity)
-    query_prompt = _prompt(task, options.query_prompt, options.query_prompt_name, _QUERY_PROMPTS)
-    prompt = _prompt(task, options.prompt, options.prompt_name, _DOCUMENT_PROMPTS)
-    predictor = predictor.with_task(task.with_prompt(prompt))
-    # The collection is read twice, since it may not fit in memory.
-    columns = find_document_columns(options.input, options.id_column, options.text_column)
-    total = sum(1 for _ in read_documents(options.input, columns=columns, bad=BadRows(options.skip_bad)))
-    width = predictor.config.hidden_size
-    with files.atomic_directory(output) as folder:
-        vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(options.dtype), (total, width))
-        offsets = np.zeros(total, np.int64)
-        done = 0
-        with open(folder / TEXTS_FILE, "wb") as handle:
-            bad = BadRows(options.skip_bad)
-            for documents in _parts(read_documents(options.input, columns=columns, bad=bad), _EMBEDDED_AT_ONCE):
-                texts = [document.text for document in documents]
-                found = predictor.answers(texts, batch_size=options.batch_size)["vector"]
-                vectors[done : done + len(documents)] = of_length_1(found) if similarity == "cosine" else found
-                for document in documents:
-                    offsets[done] = handle.tell()
-                    line = json.dumps({"id": document.id, "text": document.text}, ensure_ascii=False)
-                    handle.write(line.encode("utf-8", "replace") + b"\n")
-                    done += 1
-                if progress:
-                    progress(done, total)
-        vectors.flush()
-        if faiss:
-            graph = faiss.IndexHNSWFlat(width, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-            for start in range(0, total, _COMPARED_AT_ONCE):
-                graph.add(np.asarray(vectors[start : start + _COMPARED_AT_ONCE], np.float32))
-            faiss.write_index(graph, str(folder / ANN_FILE))
-        del vectors
-        np.save(folder / OFFSETS_FILE, offsets)
-        settings = {
-            "model": str(Path(model).resolve()),
-            "model_sha256": weights_sha256(model),
-            "documents": total,
-            "width": width,
-            "dtype": options.dtype,
-            "pooling": predictor.model.pooling,
-            "prompt": prompt,
-            "query_prompt": query_prompt,
-            "similarity": similarity,
-        }
-        files.write_json(folder / SETTINGS_FILE, settings)
-    return total
+"""The number of candidates that a search of the HNSW graph keeps."""
 
 
 class Index:
@@ -207,8 +97,8 @@ class Index:
                 f"{self.folder / SETTINGS_FILE}: expected query_prompt, str. Received: {shown(query_prompt)}"
             )
         if prompt is not None or prompt_name is not None:
-            query_prompt = _prompt(_task_of(predictor), prompt, prompt_name, ())
-        self.predictor = predictor.with_task(_task_of(predictor).with_prompt(query_prompt))
+            query_prompt = chosen_prompt(task_of(predictor), prompt, prompt_name, ())
+        self.predictor = predictor.with_task(task_of(predictor).with_prompt(query_prompt))
         count, width = settings["documents"], settings["width"]
         self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(dtype))
         self.offsets = _mapped(self.folder / OFFSETS_FILE, (count,), np.dtype(np.int64))
@@ -269,7 +159,7 @@ class Index:
         """
         scores = np.empty((len(queries), 0), np.float32)
         places = np.empty((len(queries), 0), np.int64)
-        size = max(1, min(_COMPARED_AT_ONCE, _SCORES_AT_ONCE // max(1, len(queries))))
+        size = max(1, min(COMPARED_AT_ONCE, _SCORES_AT_ONCE // max(1, len(queries))))
         for start in range(0, len(self), size):
             part = np.asarray(self.vectors[start : start + size], np.float32)
             numbers = np.broadcast_to(np.arange(start, start + len(part)), (len(queries), len(part)))
@@ -280,7 +170,7 @@ class Index:
         return scores, places
 
     def _nearest_in_graph(self, queries: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-        faiss = _faiss()
+        faiss = import_faiss()
         path = self.folder / ANN_FILE
         if not path.is_file():
             raise UsageError(
@@ -303,53 +193,6 @@ class Index:
                 return {"id": values["id"], "text": values["text"]}
             except (OSError, ValueError, KeyError, TypeError):
                 raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index again") from None
-
-
-def load_embedder(model: PathLike, *, pooling: str | None = None, engine: EngineOptions | None = None) -> Predictor:
-    """Loads a model that gives vectors, without a prompt.
-
-    Args:
-        model: The model folder.
-        pooling: How the vector of a text is computed from those of its tokens, if the files of the model do not define
-            it.
-        engine: How the encoder is computed; the default is TensorFlow.
-
-    Raises:
-        UsageError: The model is for another task.
-    """
-    bundle = Bundle.load(resolve(model))
-    task = task_from_bundle(bundle, model, pooling=pooling)
-    if not isinstance(task, EmbeddingTask):
-        raise UsageError(
-            "expected a model of `kbert finetune embedding` or of sentence-transformers, or an encoder with --pooling. "
-            f"Received: {model}, which is for {task.name}"
-        )
-    return predictor_of(bundle, task.with_prompt(""), model, engine)
-
-
-def _task_of(predictor: Predictor) -> EmbeddingTask:
-    """Returns the task of a model that `load_embedder` loaded."""
-    assert isinstance(predictor.task, EmbeddingTask)
-    return predictor.task
-
-
-def _similarity(task: EmbeddingTask, wanted: str | None) -> str:
-    similarity: str = wanted or task.similarity
-    if similarity not in SIMILARITIES:
-        which = "similarity" if wanted else "the similarity of the model (--similarity overrules it)"
-        raise UsageError(f"{which} must be one of {', '.join(SIMILARITIES)}. Received: similarity={shown(similarity)}")
-    return similarity
-
-
-def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
-    """Returns the given prompt, the prompt of the given name, or the first prompt of `names` that the model has."""
-    if prompt is not None and name is not None:
-        raise UsageError("expected a prompt, or the name of a prompt of the model. Received: both; leave one out")
-    if name is not None:
-        return task.named_prompt(name)
-    if prompt is not None:
-        return prompt
-    return next((task.prompts[each] for each in names if task.prompts.get(each)), "")
 
 
 def _one_of(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
@@ -384,16 +227,3 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndar
             "again"
         )
     return array
-
-
-def _parts(documents: Iterator[Document], size: int) -> Iterator[list[Document]]:
-    while part := list(itertools.islice(documents, size)):
-        yield part
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise UsageError("approximate search needs faiss: pip install 'kbert[ann]'") from None
-    return faiss

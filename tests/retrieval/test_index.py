@@ -8,7 +8,8 @@ from safetensors.numpy import load_file
 
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.loading import load
-from kbert.retrieval.index import Index, build_index
+from kbert.retrieval.build import build_index
+from kbert.retrieval.index import Index
 from kbert.retrieval.search import measure_search, search
 
 TEXTS = ["the cat sat", "a dog ran", "the mat", "slow cats", "fast dogs ran on", "the cat"]
@@ -59,7 +60,7 @@ def test_parts_and_ties_change_nothing(index, monkeypatch):
     monkeypatch.setattr(index, "offsets", np.zeros(500))
     wanted = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :7]
     for size in (3, 100, 10_000):
-        monkeypatch.setattr("kbert.retrieval.index._COMPARED_AT_ONCE", size)
+        monkeypatch.setattr("kbert.retrieval.index.COMPARED_AT_ONCE", size)
         scores, places = index.nearest(queries, 7)
         np.testing.assert_array_equal(places, wanted)
         np.testing.assert_allclose(scores, np.take_along_axis(queries @ vectors.T, wanted, 1), atol=1e-6)
