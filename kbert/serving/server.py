@@ -9,29 +9,30 @@ import errno
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
-from kbert.options import option_error, with_options
+from kbert.options import with_options
 from kbert.runtime.interrupts import handled_signals
 from kbert.runtime.tensorflow import import_tensorflow
-from kbert.serving.batching.parameters import BatchingParameters, default_parameters, read_parameters
-from kbert.serving.batching.scheduler import BatchObserver, BatchScheduler
-from kbert.serving.limits import Limits
+from kbert.serving.batching.scheduler import BatchScheduler
 from kbert.serving.model_server import ModelServer
-from kbert.serving.monitoring.config import read_monitoring_path
-from kbert.serving.monitoring.metrics import DEFAULT_PATH, Metrics
+from kbert.serving.monitoring.metrics import Metrics
 from kbert.serving.monitoring.request_log import RequestLog
 from kbert.serving.options import ServeOptions
 from kbert.serving.rest.app import create_app
 from kbert.serving.rest.http_server import RestServer
-from kbert.serving.served_models.manifest import read_manifest
-from kbert.serving.served_models.served_models import ServedModels, Source
-from kbert.serving.served_models.served_version import ServedVersion
-from kbert.serving.served_models.sources import ConfigFileSource, FolderSource, one_model
+from kbert.serving.served_models.served_models import ServedModels
+from kbert.serving.server_settings import (
+    batches_all,
+    batching_parameters,
+    check_options,
+    limits,
+    metrics_path,
+    model_source,
+    read_api_key,
+)
 
 # Threads that run requests which are not gathered into batches; most of their time they are in TensorFlow.
 _RUNNING_THREADS = 4 * (os.cpu_count() or 1)
@@ -174,42 +175,45 @@ def _servers(
     folder: PathLike | None, options: ServeOptions, on_imported: Callable[[], None] = lambda: None
 ) -> Iterator[_Running]:
     """Yields the servers when their models are loaded, and ends them after the block."""
-    _check(folder, options)
+    check_options(folder, options)
     import_tensorflow()
+    # Both modules import TensorFlow, which `import_tensorflow` must do first.
     from kbert.serving.grpc_api.server import grpc_server, tls_credentials
+    from kbert.serving.served_models.version_loader import VersionLoader
 
     on_imported()
-    parameters = _parameters(options)
+    parameters = batching_parameters(options)
     metrics = Metrics()
     with contextlib.ExitStack() as stack:
         # The ports are bound first, so that a port in use is reported before the models are loaded.
         listener = stack.enter_context(_bind(options.host, options.rest_port)) if options.rest else None
-        source = _source(folder, options)
+        source = model_source(folder, options)
         executor = stack.enter_context(
             concurrent.futures.ThreadPoolExecutor(_RUNNING_THREADS, thread_name_prefix="kbert-serving-run")
         )
         scheduler = BatchScheduler(parameters.num_batch_threads)
         stack.callback(scheduler.close)
-        load = _loader(options, parameters, metrics, executor, scheduler)
         models = ServedModels(
             source,
-            load,
+            VersionLoader(
+                engine=options.engine,
+                timeout=options.timeout_seconds,
+                trusted=options.trust_models,
+                parameters=parameters if options.batching or batches_all(options) else None,
+                batch_all=batches_all(options),
+                metrics=metrics,
+                executor=executor,
+                scheduler=scheduler,
+            ),
             poll_seconds=options.poll_seconds,
             unavailable_labels=options.labels_of_unavailable_versions,
         )
-        limits = Limits(
-            body_bytes=options.max_body_bytes,
-            texts=options.max_texts,
-            text_bytes=options.max_text_bytes,
-            wrap_integers=options.wrap_integers,
-            seconds=options.timeout_seconds,
-        )
-        server = ModelServer(models, limits=limits, metrics=metrics, log=RequestLog(options.log_requests))
+        server = ModelServer(models, limits=limits(options), metrics=metrics, log=RequestLog(options.log_requests))
         metrics.add_gauge(
             "/kbert/serving/queue_length",
             lambda: [({"model_name": name}, length) for name, length in models.queue_lengths().items()],
         )
-        api_key = _api_key(options)
+        api_key = read_api_key(options)
         stack.enter_context(models)
         grpc_address = ""
         if options.grpc:
@@ -223,134 +227,11 @@ def _servers(
             grpc_address = _address(options.host, running_grpc.port)
         rest, url = None, ""
         if listener is not None:
-            app = create_app(server, metrics_path=_metrics_path(options), cors=options.cors, api_key=api_key)
+            app = create_app(server, metrics_path=metrics_path(options), cors=options.cors, api_key=api_key)
             rest = RestServer(app, options)
             scheme = "http" if options.tls_certificate is None else "https"
             url = f"{scheme}://{_address(options.host, listener.getsockname()[1])}"
         yield _Running(rest, listener, Addresses(url, grpc_address))
-
-
-def _loader(
-    options: ServeOptions,
-    parameters: BatchingParameters,
-    metrics: Metrics,
-    executor: concurrent.futures.Executor,
-    scheduler: BatchScheduler,
-) -> Callable[[str, int, Path], ServedVersion]:
-    # This module imports TensorFlow, which `import_tensorflow` must do first.
-    from kbert.serving.served_models.loading import load_model
-
-    def load(name: str, version: int, folder: Path) -> ServedVersion:
-        start = time.monotonic()
-        status = "fail"
-        try:
-            model, warmed = load_model(
-                folder, engine=options.engine, timeout=options.timeout_seconds, trusted=options.trust_models
-            )
-            status = "success"
-        finally:
-            microseconds = (time.monotonic() - start) * 1e6
-            metrics.load_attempts.add(model_path=str(folder), status=status)
-            metrics.load_latency.add(round(microseconds), model_path=str(folder))
-        metrics.warmup_latency.record(warmed.seconds * 1e6, model_path=str(folder), status="OK")
-        metrics.warmup_records.add(warmed.records, model_path=str(folder), status="OK")
-
-        def batch(rows: int) -> None:
-            metrics.batch_run_count.add()
-            metrics.batch_size.record(rows, model_name=name)
-
-        def waited(seconds: float) -> None:
-            metrics.queuing_latency.record(seconds * 1e6, thread_pool_name="batch_threads")
-
-        return ServedVersion(
-            name,
-            version,
-            model,
-            manifest=read_manifest(folder),
-            executor=executor,
-            scheduler=scheduler,
-            parameters=parameters if options.batching or _batches_all(options) else None,
-            batch_all=_batches_all(options),
-            observer=BatchObserver(batch, waited),
-        )
-
-    return load
-
-
-def _check(folder: PathLike | None, options: ServeOptions) -> None:
-    named = [
-        name
-        for name, value in (
-            ("FOLDER", folder),
-            ("model_base_path", options.model_base_path),
-            ("model_config_file", options.model_config_file),
-        )
-        if value is not None
-    ]
-    if len(named) != 1:
-        raise option_error(
-            lambda spell: (
-                f"the models must be named in one way: FOLDER, {spell('model_base_path')} or "
-                f"{spell('model_config_file')}. Received: "
-                f"{' and '.join(each if each == 'FOLDER' else spell(each) for each in named) or 'none of these'}"
-            )
-        )
-    if not options.rest and not options.grpc:
-        raise option_error(lambda spell: f"one of {spell('rest')} and {spell('grpc')} must be on. Received: neither")
-    if (options.tls_certificate is None) != (options.tls_key is None):
-        raise option_error(
-            lambda spell: f"{spell('tls_certificate')} and {spell('tls_key')} must be given together. Received: one"
-        )
-    if options.tls_client_authority is not None and options.tls_certificate is None:
-        raise option_error(lambda spell: f"{spell('tls_client_authority')} needs {spell('tls_certificate')}")
-
-
-def _source(folder: PathLike | None, options: ServeOptions) -> Source:
-    if options.model_config_file is not None:
-        return ConfigFileSource(options.model_config_file, options.model_config_poll_seconds)
-    if options.model_base_path is not None:
-        name = options.model_name or Path(os.path.abspath(options.model_base_path)).name
-        configs = one_model(name, options.model_base_path)
-        return lambda: configs
-    assert folder is not None
-    if options.model_name is not None:
-        configs = one_model(options.model_name, folder)
-        return lambda: configs
-    return FolderSource(folder)
-
-
-def _parameters(options: ServeOptions) -> BatchingParameters:
-    if options.batching_parameters_file is not None:
-        return read_parameters(options.batching_parameters_file)
-    return default_parameters()
-
-
-def _batches_all(options: ServeOptions) -> bool:
-    return options.batch_all_models or options.batching_parameters_file is not None
-
-
-def _metrics_path(options: ServeOptions) -> str:
-    if not options.metrics:
-        return ""
-    return (
-        DEFAULT_PATH if options.monitoring_config_file is None else read_monitoring_path(options.monitoring_config_file)
-    )
-
-
-def _api_key(options: ServeOptions) -> str:
-    if options.api_key_file is None:
-        return ""
-    try:
-        key = Path(options.api_key_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ServingError(f"expected a file with a key. Received: {options.api_key_file} ({problem})") from None
-    if not key:
-        raise ServingError(f"expected a file with a key. Received: {options.api_key_file}, which is empty")
-    return key
-
-
-def _path(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)
 
 
 def _address(host: str, port: int) -> str:
