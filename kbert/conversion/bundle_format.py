@@ -8,7 +8,8 @@ from pathlib import Path
 from kbert.conversion.format import Format
 from kbert.conversion.settings import ConversionSettings, gelu_form, with_gelu
 from kbert.model_folder.adapters.folder import is_adapter
-from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.bundle import Bundle, is_bundle
+from kbert.model_folder.card import describe_parameters, model_card
 from kbert.model_folder.file_names import WEIGHTS_FILES
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, transformer_path
 

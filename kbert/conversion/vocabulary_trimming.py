@@ -18,7 +18,8 @@ import numpy as np
 from kbert import files
 from kbert.conversion.command_options import TrimVocabularyOptions
 from kbert.errors import DataError, UsageError
-from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.card import describe_parameters, model_card
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import PARTS
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER

@@ -109,11 +109,8 @@ class Bundle:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
             raise ConfigError(f"{folder / CONFIG_FILE}: {problem}") from None
-        if notices and (unknown := unknown_keys(values)):
-            shown_keys = ", ".join(key if len(key) <= 60 else f"{key[:60]}…" for key in unknown[:20])
-            more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
-            line = f"{folder / CONFIG_FILE}: these keys are kept, but a BERT does not use them: {shown_keys}{more}"
-            _LOG.info(" ".join(line.split()))
+        if notices:
+            _tell_unknown_keys(folder / CONFIG_FILE, values)
         modules = read_modules(whole, config.hidden_size)
         tokenizer = load_model_tokenizer(whole, modules)
         if notices and not has_settings(folder):
@@ -257,29 +254,20 @@ def is_bundle(path: files.PathLike) -> bool:
     return is_adapter(path) or (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
 
 
-def describe_parameters(count: int) -> str:
-    """Returns a number of parameters in readable form: 4,385,920 → "4.4M"."""
-    return f"{count / 1e6:.1f}M"
-
-
-def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
-    """Returns a model card in Markdown.
-
-    Args:
-        title: The heading of the card.
-        lines: The rows of the card's table: names and values.
-        usage: The shell commands that show how the model is used.
-    """
-    rows = "".join(f"| {name} | {value} |\n" for name, value in lines.items())
-    front = "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n"
-    return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"
-
-
 def _read_object(path: Path) -> dict[str, Any]:
     values = files.read_json(path, BundleError)
     if not isinstance(values, dict):
         raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
     return values
+
+
+def _tell_unknown_keys(path: Path, values: Mapping[str, Any]) -> None:
+    """Logs the keys of config.json that a BERT does not use."""
+    if unknown := unknown_keys(values):
+        shown_keys = ", ".join(key if len(key) <= 60 else f"{key[:60]}…" for key in unknown[:20])
+        more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
+        line = f"{path}: these keys are kept, but a BERT does not use them: {shown_keys}{more}"
+        _LOG.info(" ".join(line.split()))
 
 
 def _architecture(values: Mapping[str, Any], folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""The author and the licenses of a model, which its model card names."""
+"""Model cards: their text, and the author and the licenses that they name."""
 
 from __future__ import annotations
 
@@ -23,6 +23,24 @@ class CardFields(NamedTuple):
 
     author: str = ""
     license: str = ""
+
+
+def describe_parameters(count: int) -> str:
+    """Returns a number of parameters in readable form: 4,385,920 → "4.4M"."""
+    return f"{count / 1e6:.1f}M"
+
+
+def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
+    """Returns a model card in Markdown.
+
+    Args:
+        title: The heading of the card.
+        lines: The rows of the card's table: names and values.
+        usage: The shell commands that show how the model is used.
+    """
+    rows = "".join(f"| {name} | {value} |\n" for name, value in lines.items())
+    front = "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n"
+    return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"
 
 
 def read_card(folder: files.PathLike) -> CardFields:
@@ -72,7 +90,7 @@ def with_licenses(card: str, settings: Mapping[str, Any]) -> str:
     """Returns a model card of kbert with the licenses in its front matter and in its table.
 
     Args:
-        card: The card, as `kbert.model_folder.bundle.model_card` writes it.
+        card: The card, as `model_card` writes it.
         settings: The content of kbert.json, with "license" and "data_licenses" if they are known.
     """
     license_, data = settings.get("license"), settings.get("data_licenses")

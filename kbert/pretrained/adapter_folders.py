@@ -10,7 +10,8 @@ from kbert import files
 from kbert.conversion.command_options import ExtractAdapterOptions, MergeAdapterOptions
 from kbert.errors import UsageError
 from kbert.model_folder.adapters.folder import ADAPTER_FOLDER, is_adapter, read_adapter
-from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.card import describe_parameters, model_card
 from kbert.model_folder.hub import resolve
 from kbert.options import with_options
 from kbert.tasks.factories import task_from_bundle

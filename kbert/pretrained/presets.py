@@ -13,7 +13,8 @@ from kbert import files
 from kbert.config import PRESETS, preset_config
 from kbert.errors import UsageError, shown
 from kbert.model_folder.architectures import fitting_architecture
-from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.bundle import Bundle, is_bundle
+from kbert.model_folder.card import describe_parameters, model_card
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import CLASSIFIER_TENSORS, CRF_TENSOR, ENCODER_PREFIX, MLM_BIAS, QA, has_pooler
 from kbert.model_folder.sentence_transformers import SentenceModules

@@ -12,7 +12,8 @@ import numpy as np
 from kbert import files
 from kbert.files import PathLike
 from kbert.model_folder.adapters.folder import ADAPTER_FOLDER, is_adapter, read_adapter, save_adapter
-from kbert.model_folder.bundle import Bundle, model_card
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.card import model_card
 from kbert.model_folder.file_names import CARD_FILE
 from kbert.model_folder.hub import is_hub_name, resolve
 from kbert.options import option_error, with_options

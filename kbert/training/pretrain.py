@@ -14,7 +14,8 @@ from kbert.config import BertConfig, preset_config
 from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.adapters.folder import ADAPTER_FOLDER
-from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.card import describe_parameters, model_card
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.positional_heads import make_heads_positional

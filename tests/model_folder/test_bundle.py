@@ -6,7 +6,7 @@ import pytest
 import safetensors.numpy
 
 from kbert.errors import BundleError, ConfigError
-from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.text.tokenizer import Tokenizer
 from kbert.version import __version__
 
@@ -203,15 +203,3 @@ def test_names_of_older_and_bare_models(tmp_path, folder, random_tensors):
     bare = {name.removeprefix("bert."): tensor for name, tensor in expected.items() if name.startswith("bert.")}
     safetensors.numpy.save_file(bare, path)
     assert Bundle.load(folder).tensors.keys() == {name for name in expected if name.startswith("bert.")}
-
-
-def test_describe_parameters():
-    assert describe_parameters(4_385_920) == "4.4M"
-    assert describe_parameters(109_482_240) == "109.5M"
-
-
-def test_model_card():
-    assert model_card("A title", {"Task": "a task"}, "kbert predict x\n") == (
-        "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n# A title\n\n| | |\n|---|---|\n| Task | a task |\n"
-        "\n## Use\n\n```sh\nkbert predict x\n```\n"
-    )

@@ -1,6 +1,6 @@
 import pytest
 
-from kbert.model_folder.card import CardFields, read_card
+from kbert.model_folder.card import CardFields, describe_parameters, model_card, read_card
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,15 @@ def test_author_and_license_are_those_of_the_front_matter(tmp_path, card, fields
 
 def test_a_folder_without_a_card_has_no_fields(tmp_path):
     assert read_card(tmp_path) == ("", "")
+
+
+def test_describe_parameters():
+    assert describe_parameters(4_385_920) == "4.4M"
+    assert describe_parameters(109_482_240) == "109.5M"
+
+
+def test_model_card():
+    assert model_card("A title", {"Task": "a task"}, "kbert predict x\n") == (
+        "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n# A title\n\n| | |\n|---|---|\n| Task | a task |\n"
+        "\n## Use\n\n```sh\nkbert predict x\n```\n"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kbert.model_folder.bundle import describe_parameters, model_card
+from kbert.model_folder.card import describe_parameters, model_card
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.training.finetuning.plan import FinetuningPlan
 
