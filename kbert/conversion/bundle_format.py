@@ -11,7 +11,8 @@ from kbert.model_folder.adapters.folder import is_adapter
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.card import describe_parameters, model_card
 from kbert.model_folder.file_names import WEIGHTS_FILES
-from kbert.model_folder.sentence_transformers import CROSS_ENCODER, transformer_path
+from kbert.model_folder.sentence_files import transformer_path
+from kbert.model_folder.sentence_transformers import CROSS_ENCODER
 
 
 class BundleFormat(Format):

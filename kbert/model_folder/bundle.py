@@ -37,8 +37,10 @@ from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.architectures import check_encoder, guessed_architecture
 from kbert.model_folder.card import with_licenses
 from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETTINGS_FILE
+from kbert.model_folder.json_object import JsonObject
 from kbert.model_folder.parts import ENCODER_PREFIX
-from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
+from kbert.model_folder.sentence_files import read_modules, transformer_path
+from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules
 from kbert.model_folder.tokenizer import load_model_tokenizer, settings_way_out, tell_unreachable
 from kbert.model_folder.weights import Weights, save_weights
 from kbert.text.tokenizer import Tokenizer
@@ -104,7 +106,7 @@ class Bundle:
             )
         settings_path = folder / SETTINGS_FILE
         whole, folder = folder, folder / transformer_path(folder)
-        values = _read_object(folder / CONFIG_FILE)
+        values = JsonObject.read(folder / CONFIG_FILE).values
         try:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
@@ -130,7 +132,7 @@ class Bundle:
             tokenizer=tokenizer,
             tensors=weights.read(),
             architecture=_architecture(values, folder) or guessed_architecture(frozenset(weights)),
-            settings=_read_object(settings_path) if settings_path.exists() else {},
+            settings=JsonObject.read(settings_path, optional=True).values,
             foreign_config=foreign_settings(values),
             modules=modules,
         )
@@ -243,7 +245,7 @@ def quantize_aware(folder: files.PathLike) -> str | None:
         BundleError: kbert.json is damaged.
     """
     path = Path(folder) / SETTINGS_FILE
-    value = _read_object(path).get(QUANTIZE_AWARE) if path.is_file() else None
+    value = JsonObject.read(path, optional=True).values.get(QUANTIZE_AWARE)
     if value is not None and not isinstance(value, str):
         raise BundleError(f"{path}: expected a dtype as {QUANTIZE_AWARE}. Received: {shown(value)}")
     return value
@@ -252,13 +254,6 @@ def quantize_aware(folder: files.PathLike) -> str | None:
 def is_bundle(path: files.PathLike) -> bool:
     """Returns whether a path is a folder with a model's config.json, or with an adapter for a model."""
     return is_adapter(path) or (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    values = files.read_json(path, BundleError)
-    if not isinstance(values, dict):
-        raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
-    return values
 
 
 def _tell_unknown_keys(path: Path, values: Mapping[str, Any]) -> None:

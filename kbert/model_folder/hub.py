@@ -29,7 +29,8 @@ from kbert.model_folder.file_names import (
     SETTINGS_FILE,
     WEIGHT_FORMS,
 )
-from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
+from kbert.model_folder.sentence_files import module_files, transformer_path
+from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE
 from kbert.runtime.held_output import quiet_logger
 from kbert.text.tokenizer_files.names import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from kbert.text.tokenizer_files.names import CONFIG_FILE as TOKENIZER_CONFIG_FILE

@@ -10,7 +10,8 @@ from kbert.errors import KbertError, UsageError
 from kbert.model_folder.adapters.base import base_folder
 from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.hub import resolve
-from kbert.model_folder.sentence_transformers import SentenceModules, read_modules, transformer_path
+from kbert.model_folder.sentence_files import read_modules, transformer_path
+from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.text.settings import TokenizerSettings, describe_settings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files.names import CONFIG_FILE, TOKENIZER_FILE

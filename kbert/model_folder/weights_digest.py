@@ -9,7 +9,7 @@ from kbert.files import PathLike
 from kbert.model_folder.adapters.base import base_folder
 from kbert.model_folder.adapters.folder import adapter_weights_file, is_adapter, read_adapter
 from kbert.model_folder.hub import resolve
-from kbert.model_folder.sentence_transformers import transformer_path
+from kbert.model_folder.sentence_files import transformer_path
 from kbert.model_folder.weights import weights_files
 
 

@@ -16,7 +16,8 @@ from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import SETTINGS_FILE
-from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
+from kbert.model_folder.sentence_files import read_modules
+from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.sources.bad_rows import BadRows

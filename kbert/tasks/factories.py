@@ -11,7 +11,8 @@ from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.architectures import check_architecture
 from kbert.model_folder.bundle import Bundle
-from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
+from kbert.model_folder.cross_encoder import named_activation
+from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules
 from kbert.options import option_error
 from kbert.tasks.catalogue import TASKS, task_info
 from kbert.tasks.protocol.answering import AnsweringTask

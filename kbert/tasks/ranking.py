@@ -11,7 +11,7 @@ import tensorflow as tf
 from kbert.files import PathLike
 from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
-from kbert.model_folder.sentence_transformers import activation_name, known_activation, named_activation
+from kbert.model_folder.cross_encoder import activation_name, known_activation, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.sources.bad_rows import BadRows

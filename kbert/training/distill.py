@@ -17,7 +17,7 @@ from kbert.errors import BundleError
 from kbert.model_folder.file_names import CONFIG_FILE
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import TOKEN_TABLE
-from kbert.model_folder.sentence_transformers import transformer_path
+from kbert.model_folder.sentence_files import transformer_path
 from kbert.model_folder.tokenizer import load_model_tokenizer, tokenizer_from
 from kbert.options import OptionInfo, option_error, option_infos, refuse_unknown, with_options
 from kbert.tasks.protocol.trainable import TrainableTask

@@ -7,15 +7,9 @@ import pytest
 
 from kbert.errors import BundleError
 from kbert.model_folder.bundle import Bundle, is_bundle
-from kbert.model_folder.sentence_transformers import (
-    SentenceModules,
-    activation_name,
-    known_activation,
-    module_files,
-    named_activation,
-    read_modules,
-    transformer_path,
-)
+from kbert.model_folder.cross_encoder import activation_name, known_activation, named_activation
+from kbert.model_folder.sentence_files import module_files, read_modules, transformer_path
+from kbert.model_folder.sentence_transformers import SentenceModules
 
 TRANSFORMER = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import kbert
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle
-from kbert.model_folder.sentence_transformers import read_modules
+from kbert.model_folder.sentence_files import read_modules
 from kbert.models.encoder import BertEncoder
 from kbert.text.tokenizer import Tokenizer
 

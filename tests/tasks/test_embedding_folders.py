@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kbert.errors import BundleError, UsageError
-from kbert.model_folder.sentence_transformers import read_modules
+from kbert.model_folder.sentence_files import read_modules
 from kbert.prediction.feature_vectors import extract_features
 from kbert.prediction.loading import load
 from kbert.tasks.embedding import EmbeddingTask

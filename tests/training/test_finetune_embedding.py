@@ -5,7 +5,8 @@ import pytest
 
 from kbert.conversion.vocabulary_extension import extend_vocabulary
 from kbert.errors import UsageError
-from kbert.model_folder.sentence_transformers import SentenceModules, read_modules
+from kbert.model_folder.sentence_files import read_modules
+from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.prediction.loading import load
 from kbert.training.finetune import finetune
 
