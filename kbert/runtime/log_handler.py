@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
-LOGGER = "kbert"
+_LOG = "kbert"
 
 
 class _LineHandler(logging.Handler):
@@ -26,7 +26,7 @@ class _LineHandler(logging.Handler):
 @contextlib.contextmanager
 def logs_on_stderr() -> Iterator[None]:
     """Prints the records of the logger "kbert" from INFO upwards on standard error during the block."""
-    logger = logging.getLogger(LOGGER)
+    logger = logging.getLogger(_LOG)
     handler = _LineHandler()
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

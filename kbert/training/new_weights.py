@@ -21,7 +21,7 @@ from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _PARTS = {
     "bert.pooler.": "pooler",
     "cls.predictions.": "masked-language-model head",
@@ -68,7 +68,7 @@ def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, 
 def tell_new_weights(parts: Sequence[str]) -> None:
     """Logs the names of the randomly initialized parts, if there are any."""
     if parts:
-        LOGGER.info(f"new weights: {'; '.join(parts)}")
+        _LOG.info(f"new weights: {'; '.join(parts)}")
 
 
 def new_parts(bindings: Iterable[str], tensors: Iterable[str]) -> list[str]:

@@ -26,7 +26,7 @@ from kbert.training.pruning.importance import ImportanceMeter
 from kbert.training.pruning.pruned_bundle import pruned_bundle
 from kbert.training.run_folder.runs import ROUNDS_FOLDER
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _ROUND_SIZES = 8
 """The intermediate sizes of the rounds are multiples of this number if the last one is; such sizes compute faster."""
 
@@ -83,7 +83,7 @@ def prune(run: files.PathLike, *, options: PruneOptions, **reading: Any) -> dict
         if not last:
             changes |= {"epochs": options.round_epochs, "callbacks": (), "quantize_aware": None}
         if last or not is_bundle(folder):
-            LOGGER.info(f"round {number} of {len(sizes)}: {layers} blocks, intermediate size {size:,}")
+            _LOG.info(f"round {number} of {len(sizes)}: {layers} blocks, intermediate size {size:,}")
             metrics = distill_from(teacher, options.replace(**changes), reading, command="prune")
         bundle = Bundle.load(folder, notices=False)
     shutil.rmtree(rounds, ignore_errors=True)
@@ -149,7 +149,7 @@ def _pruned(
     meter = _meter(teacher, bundle, options, reading)
     blocks = meter.blocks_to_keep(layers)
     if len(blocks) < meter.block_count:
-        LOGGER.info(f"blocks kept: {', '.join(str(block + 1) for block in blocks)} of {meter.block_count}")
+        _LOG.info(f"blocks kept: {', '.join(str(block + 1) for block in blocks)} of {meter.block_count}")
     importance = meter.neurons(blocks)
     return pruned_bundle(bundle, {block: _largest(importance[block], size) for block in blocks})
 

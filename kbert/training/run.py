@@ -39,7 +39,7 @@ from kbert.training.run_folder.environment import write_environment
 from kbert.training.run_folder.runs import CHECKPOINT_FOLDER, RunRecord, open_run
 from kbert.training.starting_point import StartingPoint
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 
 
 class Run:
@@ -80,7 +80,7 @@ class Run:
         """Logs messages on the chief."""
         if self.is_chief:
             for message in messages:
-                LOGGER.info(message)
+                _LOG.info(message)
 
     def claim(self, record: RunRecord, *, longer: bool = False) -> None:
         """Claims the folder for this run on the chief, or checks that the folder belongs to the same run.

@@ -10,7 +10,7 @@ from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.training.data.task_examples import TaskExamples
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 BASELINE = "baseline"
 """The name of the constant answer in kbert.json."""
 
@@ -50,7 +50,7 @@ def warn_of_trivial_result(
     """
     warning = trivial_result(task, baseline, metrics, private=private)
     if warning is not None:
-        LOGGER.warning(warning)
+        _LOG.warning(warning)
 
 
 def trivial_result(

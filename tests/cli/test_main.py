@@ -5,19 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from kbert.cli import main as cli_main
 from kbert.cli.evaluate import _print_tables
-from kbert.cli.main import main
-
-
-def run(*arguments):
-    """Runs the program in this process; gives exit code, standard output and standard error."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 def test_help_lists_the_commands_without_importing_anything_heavy():
@@ -80,14 +70,14 @@ def test_python_m_kbert_is_the_same_program():
         ["quickstart", "--help"],
     ],
 )
-def test_every_command_has_help(arguments):
+def test_every_command_has_help(run, arguments):
     exit_code, out, _ = run(*arguments)
     assert exit_code == 0
     assert out.startswith("Usage: ")
 
 
 @pytest.mark.slow
-def test_the_whole_way(tmp_path, corpus_text):
+def test_the_whole_way(run, tmp_path, corpus_text):
     text = corpus_text
     vocab = tmp_path / "v.txt"
     assert run("vocab", "train", text, "--size", 80, "--minimum-frequency", 1, "--output", vocab)[0] == 0
@@ -164,7 +154,7 @@ def one_line(exit_code, result):
     return result[2]
 
 
-def test_bad_input_gets_one_line(tmp_path, vocab_file, corpus_text):
+def test_bad_input_gets_one_line(run, tmp_path, vocab_file, corpus_text):
     empty = tmp_path / "empty.txt"
     empty.write_text("")
     assert "holds no words" in one_line(1, run("vocab", "train", empty, "--output", tmp_path / "v.txt"))
@@ -195,7 +185,7 @@ def test_bad_input_gets_one_line(tmp_path, vocab_file, corpus_text):
     assert not (tmp_path / "d" / "manifest.json").exists()
 
 
-def test_usage_errors_exit_with_2():
+def test_usage_errors_exit_with_2(run):
     assert run("pretrain")[0] == 2
     assert run("nonsense")[0] == 2
     assert run("evaluate", "/nowhere", "--data", "/nowhere")[0] == 2
@@ -206,7 +196,7 @@ def test_usage_errors_exit_with_2():
     )
 
 
-def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):
+def test_a_full_disk_is_one_line(run, corpus_text, monkeypatch, tmp_path):
     import os
 
     def full(descriptor):
@@ -220,7 +210,7 @@ def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):
 
 
 @pytest.mark.long
-def test_features_and_search(tmp_path, pretrained, embedder):
+def test_features_and_search(run, tmp_path, pretrained, embedder):
     vectors = tmp_path / "vectors.npy"
     features = ("predict", pretrained, "the cat", "a dog", "--features", "--layers", "1,2", "--output", vectors)
     assert run(*features)[0] == 0
@@ -249,7 +239,7 @@ def test_features_and_search(tmp_path, pretrained, embedder):
 
 
 @pytest.mark.long
-def test_features_of_a_table_that_is_read_as_the_training_file_was(tmp_path, classifier):
+def test_features_of_a_table_that_is_read_as_the_training_file_was(run, tmp_path, classifier):
     model = tmp_path / "model"
     shutil.copytree(classifier, model)
     settings = json.loads((model / "kbert.json").read_text())

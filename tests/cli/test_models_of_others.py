@@ -4,24 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from kbert.cli.main import main
 from kbert.prediction.loading import load
 
 
-def run(*arguments):
-    """Runs the program in this process; gives exit code, standard output and standard error."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
+@pytest.fixture
+def answers(run):
+    """Runs a command with --json, and gives the values of its lines."""
 
+    def answers(*arguments):
+        code, output, errors = run(*arguments, "--json")
+        assert code == 0, errors
+        return [json.loads(line) for line in output.splitlines()]
 
-def answers(*arguments):
-    code, output, errors = run(*arguments, "--json")
-    assert code == 0, errors
-    return [json.loads(line) for line in output.splitlines()]
+    return answers
 
 
 @pytest.fixture
@@ -40,7 +36,7 @@ def table(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_pair_classifier(tmp_path, foreign_pairs, table):
+def test_a_pair_classifier(answers, run, tmp_path, foreign_pairs, table):
     expected = load(foreign_pairs, paired=True).predict(["the cat", "a dog"], ["a cat", "the mat"])
     for arguments in (
         ("the cat", "a dog", "--pair", "a cat", "--pair", "the mat"),
@@ -62,7 +58,7 @@ def test_a_pair_classifier(tmp_path, foreign_pairs, table):
     np.testing.assert_allclose(found[0], list(expected[1]["probabilities"].values()), atol=1e-5)
 
 
-def test_a_model_of_kbert_knows_what_it_reads(classifier, table):
+def test_a_model_of_kbert_knows_what_it_reads(run, classifier, table):
     code, _, errors = run("predict", classifier, "the cat", "--pair", "a cat")
     assert (code, errors) == (2, f"Error: {classifier} reads single texts\n")
     code, _, errors = run("evaluate", classifier, "--data", table, "--pair-column", "second")
@@ -70,7 +66,7 @@ def test_a_model_of_kbert_knows_what_it_reads(classifier, table):
 
 
 @pytest.mark.slow
-def test_a_cross_encoder(tmp_path, make_cross_encoder):
+def test_a_cross_encoder(answers, run, tmp_path, make_cross_encoder):
     folder = make_cross_encoder(tmp_path / "m")
     (row,) = answers("predict", folder, "the dog", "--pair", "a cat", "--pair", "the mat")
     assert row["best"] in ("a cat", "the mat")
@@ -85,7 +81,7 @@ def test_a_cross_encoder(tmp_path, make_cross_encoder):
 
 
 @pytest.mark.slow
-def test_vectors(tmp_path, make_sentence_folder):
+def test_vectors(answers, run, tmp_path, make_sentence_folder):
     folder = make_sentence_folder(tmp_path / "m", library={"prompts": {"query": "the cat "}})
     expected = load(folder).answers(["the cat dog", "a mat", "mat"])["vector"]
     for arguments, row in (
@@ -127,7 +123,7 @@ def test_vectors(tmp_path, make_sentence_folder):
 
 
 @pytest.mark.long
-def test_an_index(tmp_path, make_sentence_folder):
+def test_an_index(answers, run, tmp_path, make_sentence_folder):
     folder = make_sentence_folder(tmp_path / "m")
     (folder / "modules.json").unlink()
     documents = tmp_path / "d.jsonl"
@@ -141,7 +137,7 @@ def test_an_index(tmp_path, make_sentence_folder):
     assert found[0] == found[1] != answers("search", tmp_path / "i", "dog", "--prompt", "")[0]
 
 
-def test_options_that_do_not_fit(pretrained, tmp_path):
+def test_options_that_do_not_fit(run, pretrained, tmp_path):
     code, _, errors = run("predict", pretrained, "the cat", "--pooling", "none")
     assert (code, errors.startswith("Error: expected --pooling none with --features only. ")) == (2, True)
     code, _, errors = run("predict", pretrained, "the", "--features", "--output", tmp_path / "v.npy", "--prompt", "x")

@@ -1,18 +1,7 @@
 import json
 
-from click.testing import CliRunner
 
-from kbert.cli.main import main
-
-
-def run(*arguments):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def test_table(vocab_file, corpus_text, tmp_path):
+def test_table(run, vocab_file, corpus_text, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text(vocab_file.read_text() + "cats\n")
     exit_code, out, _ = run("vocab", "inspect", vocab_file, "--sample", corpus_text, "--beside", other)
@@ -23,13 +12,13 @@ def test_table(vocab_file, corpus_text, tmp_path):
     assert f"split most ({other}):" in out
 
 
-def test_one_vocabulary(vocab_file, corpus_text):
+def test_one_vocabulary(run, vocab_file, corpus_text):
     out = run("vocab", "inspect", vocab_file, "--sample", corpus_text)[1]
     assert "\nentries" in out
     assert "unaffable  un ##aff ##able" in out
 
 
-def test_json(vocab_file, corpus_text):
+def test_json(run, vocab_file, corpus_text):
     exit_code, out, _ = run(
         "vocab", "inspect", vocab_file, "--sample", corpus_text, "--beside", vocab_file, "--beside-cased", "--json"
     )
@@ -40,14 +29,14 @@ def test_json(vocab_file, corpus_text):
     assert uncased["unknown"] < cased["unknown"]
 
 
-def test_bad_samples_are_one_line(vocab_file, tmp_path):
+def test_bad_samples_are_one_line(run, vocab_file, tmp_path):
     (tmp_path / "empty.txt").write_text("")
     for sample, code in ((tmp_path / "absent.txt", 2), (tmp_path / "empty.txt", 1)):
         exit_code, out, err = run("vocab", "inspect", vocab_file, "--sample", sample)
         assert (exit_code, out, err.count("\n")) == (code, "", 1)
 
 
-def test_what_was_left_out_is_said(vocab_file, tmp_path):
+def test_what_was_left_out_is_said(run, vocab_file, tmp_path):
     text = tmp_path / "text.txt"
     text.write_bytes(b"the cat\nthe c\xe4t\nthe cat\n")
     skip = ("--invalid-utf8", "skip")

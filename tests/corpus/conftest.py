@@ -23,3 +23,9 @@ def make(tmp_path, vocab_file, corpus_text):
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def content():
+    """Gives the bytes of each file of a folder, by name."""
+    return lambda folder: {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,3 +1,4 @@
+import json
 import logging
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import pytest
 
 from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
+from kbert.training.monitoring.throughput import TIMINGS
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +78,14 @@ def quick(pretrained):
         "epochs": 1,
         "show_progress": False,
     }
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Gives the rows of metrics of a run, without the times."""
+
+    def rows(folder):
+        read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
+
+    return rows

@@ -9,7 +9,6 @@ from kbert.errors import BundleError, CheckpointError, RecordError, TrainingErro
 from kbert.model_folder.bundle import Bundle
 from kbert.options import OptionError
 from kbert.text.vocabulary import Vocabulary
-from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
 
 
@@ -18,14 +17,8 @@ def run(corpus, output, model, **options):
     return pretrain(corpus=corpus, output=output, model=model, **defaults | options)
 
 
-def rows(folder):
-    """The metrics without the times."""
-    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
-
-
 @pytest.mark.long
-def test_the_same_seed_gives_the_same_bytes(tmp_path, corpus, pretrained):
+def test_the_same_seed_gives_the_same_bytes(rows, tmp_path, corpus, pretrained):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(corpus, tmp_path / name, pretrained, seed=seed, steps=3)
     weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
@@ -35,7 +28,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, corpus, pretrained):
 
 
 @pytest.mark.long
-def test_a_text_is_learnt_by_heart(tmp_path, vocab_file, pretrained):
+def test_a_text_is_learnt_by_heart(rows, tmp_path, vocab_file, pretrained):
     (tmp_path / "text.txt").write_text("\n\n".join(["The cat sat on a mat.\n" * 5] * 8))
     build_corpus([tmp_path / "text.txt"], vocab=vocab_file, output=tmp_path / "corpus", sequence_length=16)
     metrics = run(
@@ -124,7 +117,7 @@ def test_resumed_after_its_end_it_is_as_it_was(tmp_path, corpus, pretrained):
 
 
 @pytest.mark.long
-def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, told):
+def test_resumed_from_a_damaged_checkpoint(rows, tmp_path, corpus, pretrained, told):
     run(corpus, tmp_path / "run", pretrained, steps=6, checkpoint_every=3, log_every=1)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     expected = rows(tmp_path / "run")
@@ -142,7 +135,7 @@ def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, told):
 
 
 @pytest.mark.slow
-def test_compiled_it_learns_the_same_and_resumes_to_the_same_bytes(tmp_path, corpus, pretrained):
+def test_compiled_it_learns_the_same_and_resumes_to_the_same_bytes(rows, tmp_path, corpus, pretrained):
     options = {"steps": 4, "checkpoint_every": 2, "log_every": 1}
     for name, jit in (("plain", "off"), ("compiled", "on")):
         run(corpus, tmp_path / name, pretrained, jit=jit, dropout=0.0, **options)
@@ -159,7 +152,7 @@ def test_compiled_it_learns_the_same_and_resumes_to_the_same_bytes(tmp_path, cor
 
 
 @pytest.mark.long
-def test_accumulation_equals_the_whole_batch(tmp_path, corpus, pretrained):
+def test_accumulation_equals_the_whole_batch(rows, tmp_path, corpus, pretrained):
     options = {"steps": 5, "dropout": 0.0, "log_every": 1, "warmup_steps": 0}
     for name, accumulation in (("whole", 1), ("parts", 4)):
         run(corpus, tmp_path / name, pretrained, accumulation=accumulation, **options)
@@ -240,7 +233,7 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_lengthened_if_its_learning_rate_is_constant(tmp_path, corpus, pretrained):
+def test_a_finished_run_is_lengthened_if_its_learning_rate_is_constant(rows, tmp_path, corpus, pretrained):
     """It ends as a run that had these steps from the start; the warm-up stays that of before."""
     options = {"schedule": "constant", "log_every": 1}
     run(corpus, tmp_path / "run", pretrained, steps=10, **options)
@@ -343,7 +336,7 @@ def build(folder, text, vocab, length):
 
 
 @pytest.mark.long
-def test_two_phases_are_one_run(tmp_path, corpus, long_corpus, pretrained):
+def test_two_phases_are_one_run(rows, tmp_path, corpus, long_corpus, pretrained):
     options = {"steps": None, "phases": [(16, 3), (24, 3)], "log_every": 1, "checkpoint_every": 5}
     run([corpus, long_corpus], tmp_path / "run", pretrained, **options)
     read = rows(tmp_path / "run")

@@ -22,7 +22,7 @@ from kbert.tasks.readers.columns import find_columns
 from kbert.training.data.folds import split_fold, split_part
 from kbert.training.options import FinetuneOptions
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TaskExamples:
         """Logs a warning if examples of the validation file have texts that are also in the training file."""
         if self.shared:
             path, _ = self.skipped[-1]
-            LOGGER.warning(
+            _LOG.warning(
                 f"{path}: {self.shared:,} of {len(self.validation):,} validation examples have texts that are also in "
                 "the training file, so the metrics are better than on new texts"
             )
@@ -58,7 +58,7 @@ class TaskExamples:
         """Logs the number of skipped rows of each file."""
         for path, bad in self.skipped:
             if bad.count:
-                LOGGER.info(f"{path}: {bad.summary}")
+                _LOG.info(f"{path}: {bad.summary}")
 
 
 def read_task_examples(

@@ -14,7 +14,7 @@ from kbert.text.text_sample import describe_long_words
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.unknown_words import describe_unknown, long_words, unknown_words
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _MUCH_UNKNOWN = 0.01
 """The part of [UNK] tokens above which there is a warning."""
 
@@ -43,12 +43,12 @@ def warn_of_unknown_tokens(
     count, example = long_words(_flat(texts), tokenizer)
     if count:
         said = describe_long_words(count, tokenizer.settings.max_word_length, example)
-        LOGGER.warning(f"each word that is too long is one [UNK]: {said}")
+        _LOG.warning(f"each word that is too long is one [UNK]: {said}")
     tokens = len(ids) - sum(np.count_nonzero(ids == each) for each in (vocabulary.cls_id, vocabulary.sep_id))
     part = max(0, unknown - count) / max(1, tokens)
     if part > _MUCH_UNKNOWN:
         said = describe_unknown(part, unknown_words(_flat(texts), tokenizer), vocabulary)
-        LOGGER.warning(
+        _LOG.warning(
             f"{said}; the model cannot tell such words apart. `kbert vocab extend` adds words to a model, and another "
             "model may have them in its vocabulary"
         )

@@ -22,7 +22,7 @@ from kbert.options import with_options
 from kbert.runtime.interrupts import Interrupted, handled_signals
 from kbert.training.options import LaunchOptions
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _GRACE = 60.0
 """The seconds between SIGTERM and SIGKILL, in which a worker saves a checkpoint or notices that another worker died."""
 _LAST_LINES = 5.0
@@ -73,7 +73,7 @@ def launch(command: Sequence[str], *, options: LaunchOptions) -> None:
             )
         if restarts < max_restarts:
             left = max_restarts - restarts - 1
-            LOGGER.info(f"worker {failed} ended with {_outcome(code)}; restarting all workers ({left} restarts left)")
+            _LOG.info(f"worker {failed} ended with {_outcome(code)}; restarting all workers ({left} restarts left)")
             if "--resume" not in arguments:
                 arguments.append("--resume")
     raise TrainingError(

@@ -22,7 +22,7 @@ from kbert.training.data.batches import LengthBucketedBatches
 from kbert.training.distillation.objective import teacher_target
 from kbert.training.distillation.relations import QKV
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _FACTS_FILE = "outputs.json"
 _TOKENS = 8192
 """The maximum number of tokens, padding included, for which the teacher computes its outputs at once."""

@@ -36,7 +36,7 @@ from kbert.training.optimizers.registry import make_optimizer
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _CALL_SECONDS = 1.0
 """The target time of a call of many steps. The overhead of such a call is negligible, and a signal is handled soon."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -267,7 +267,7 @@ class _Run:
                 "lower the learning rate or lengthen the warm-up"
             ) from None
         self.progress.skipped = SkippedBatches(self.progress.skipped).rewound(step, end).ranges
-        LOGGER.warning(f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since")
+        _LOG.warning(f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since")
 
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
@@ -447,7 +447,7 @@ class _Run:
 
     def restore_newest(self) -> None:
         """Restores the newest checkpoint that the chief can read, if there is one."""
-        checkpoint = self.checkpoints.latest(LOGGER.warning) if self.placement.is_chief else None
+        checkpoint = self.checkpoints.latest(_LOG.warning) if self.placement.is_chief else None
         # Only the chief knows the step; the others contribute 0, so the sum broadcasts it.
         step = self.placement.sum([checkpoint.step + 1 if checkpoint else 0])[0] - 1
         if step < 0:

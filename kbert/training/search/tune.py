@@ -22,7 +22,7 @@ from kbert.training.search.repeats import RESULTS_FILE, check_one_machine, numbe
 from kbert.training.search.search_space import default_space, parse_space
 from kbert.training.starting_point import starting_point
 
-LOGGER = logging.getLogger("kbert")
+_LOG = logging.getLogger("kbert")
 _SETTINGS_FILE = "tune.json"
 
 
@@ -120,7 +120,7 @@ def _result(
     except (TrainingError, UsageError) as problem:
         if first or (had_begun and isinstance(problem, UsageError)):
             raise
-        LOGGER.info(f"{run.name} has no score: {problem}")
+        _LOG.info(f"{run.name} has no score: {problem}")
         return result | {"error": str(problem)}
     return result | {"score": metrics[_main_metric(run)], "metrics": numbers(metrics)}
 

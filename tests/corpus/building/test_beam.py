@@ -33,10 +33,6 @@ def texts(tmp_path, corpus_text):
     return tmp_path / "texts"
 
 
-def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 def run_steps(job, plans, runner, options):
     """What the pipeline does, step by step; each worker has the job as it was sent."""
     batches, streamed = beam._write_plans(job, plans)
@@ -59,7 +55,7 @@ def run_steps(job, plans, runner, options):
 
 
 @pytest.mark.parametrize("deduplicate", ["none", "line"])
-def test_the_steps_give_the_bytes_of_a_local_build(texts, vocab_file, tmp_path, monkeypatch, deduplicate):
+def test_the_steps_give_the_bytes_of_a_local_build(content, texts, vocab_file, tmp_path, monkeypatch, deduplicate):
     monkeypatch.setattr(build, "_CHUNK_SIZE", 300)
     monkeypatch.setattr(shards, "SHARD_EXAMPLES", 30)
     monkeypatch.setattr(beam, "_PLANS_AT_ONCE", 3)
@@ -102,7 +98,7 @@ def kbert(*arguments):
 
 @NEEDS_BEAM
 @pytest.mark.slow
-def test_the_records_of_a_local_build(texts, vocab_file, tmp_path):
+def test_the_records_of_a_local_build(content, texts, vocab_file, tmp_path):
     """In several processes, each a worker of Beam's."""
     text = texts / "a.txt"
     text.write_text(text.read_text() * 600)

@@ -13,10 +13,6 @@ from kbert.corpus.records.manifest import Manifest
 from kbert.errors import DataError, UsageError, VocabularyError
 
 
-def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 def read(folder):
     """All examples of a corpus in order, each {name: array}."""
     found = []
@@ -59,7 +55,7 @@ def test_manifest_is_true(make, small_pieces, corpus_text):
 
 
 @pytest.mark.parametrize("masking", ["dynamic", "static"])
-def test_bytes_depend_on_text_settings_and_seed_alone(make, small_pieces, masking):
+def test_bytes_depend_on_text_settings_and_seed_alone(content, make, small_pieces, masking):
     one = content(make("one", masking=masking))
     assert content(make("again", masking=masking)) == one
     assert content(make("two", masking=masking, workers=2)) == one
@@ -241,7 +237,7 @@ def test_holds_no_more_than_some_chunks(tmp_path, vocab_file, small_pieces, monk
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_bad_text_leaves_no_corpus(make, tmp_path, corpus_text, workers):
+def test_bad_text_leaves_no_corpus(content, make, tmp_path, corpus_text, workers):
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"fine\n\ncaf\xe9\n")
     with pytest.raises(DataError, match=r"bad\.txt:3: expected utf-8 text"):

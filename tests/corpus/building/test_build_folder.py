@@ -17,11 +17,7 @@ from kbert.corpus.records.manifest import Manifest
 from kbert.errors import DataError, KbertError, UsageError
 
 
-def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_a_finished_corpus_is_not_replaced(make):
+def test_a_finished_corpus_is_not_replaced(content, make):
     before = content(make("corpus"))
     with pytest.raises(UsageError, match="holds a corpus already; choose another --output"):
         make("corpus")
@@ -29,7 +25,7 @@ def test_a_finished_corpus_is_not_replaced(make):
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "examples-of-mine.txt", "text.part", "examples-00000.tfrecord.gz.bak"])
-def test_a_folder_of_other_files_is_left_alone(make, tmp_path, name):
+def test_a_folder_of_other_files_is_left_alone(content, make, tmp_path, name):
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / name).write_text("mine")
     with pytest.raises(UsageError, match=f"must be a new or empty folder. .* holds {name}"):
@@ -37,7 +33,7 @@ def test_a_folder_of_other_files_is_left_alone(make, tmp_path, name):
     assert content(tmp_path / "corpus") == {name: b"mine"}
 
 
-def test_an_unfinished_folder_without_shards_is_built_anew(make, tmp_path):
+def test_an_unfinished_folder_without_shards_is_built_anew(content, make, tmp_path):
     whole = content(make("whole"))
     folder = tmp_path / "corpus"
     folder.mkdir()
@@ -74,7 +70,7 @@ def stop_after(make, monkeypatch):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_resuming_gives_the_same_bytes_and_repeats_nothing(
-    make, stop_after, small_pieces, tmp_path, monkeypatch, workers
+    content, make, stop_after, small_pieces, tmp_path, monkeypatch, workers
 ):
     whole = content(make("whole"))
     stop_after(2)
@@ -92,11 +88,11 @@ def test_resuming_gives_the_same_bytes_and_repeats_nothing(
     assert content(make("corpus", resume=True)) == whole  # nothing is left to do
 
 
-def test_resume_begins_what_was_not_begun(make):
+def test_resume_begins_what_was_not_begun(content, make):
     assert content(make("corpus", resume=True)) == content(make("whole"))
 
 
-def test_an_unfinished_corpus_is_named_with_the_way_out(make, stop_after, small_pieces, tmp_path):
+def test_an_unfinished_corpus_is_named_with_the_way_out(content, make, stop_after, small_pieces, tmp_path):
     stop_after(2)
     before = content(tmp_path / "corpus")
     with pytest.raises(UsageError, match="holds an unfinished corpus of 2 shards; add --resume to"):
@@ -104,7 +100,7 @@ def test_an_unfinished_corpus_is_named_with_the_way_out(make, stop_after, small_
     assert content(tmp_path / "corpus") == before
 
 
-def test_only_the_same_build_is_resumed(make, stop_after, small_pieces, tmp_path, corpus_text):
+def test_only_the_same_build_is_resumed(content, make, stop_after, small_pieces, tmp_path, corpus_text):
     stop_after(1)
     before = content(tmp_path / "corpus")
     with pytest.raises(UsageError, match=r"was started with settings.seed=0. Received: settings.seed=1; resume with"):
@@ -129,7 +125,7 @@ def test_a_finished_shard_that_changed_is_no_ground_to_go_on(make, stop_after, s
 
 @pytest.mark.long
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_signal_leaves_what_can_be_resumed(tmp_path, vocab_file, number, exit_code):
+def test_a_signal_leaves_what_can_be_resumed(content, tmp_path, vocab_file, number, exit_code):
     text = tmp_path / "text.txt"
     text.write_text("".join(f"{'cat sat ' * (n % 7 + 1)}mat.\nThe dog ran {n}.\n\n" for n in range(8_000)))
     code = (
@@ -182,7 +178,7 @@ def test_a_killed_worker_is_one_line(make, tmp_path, small_pieces, corpus_text):
         make("corpus", [corpus_text] * 20, workers=2, progress=kill)
 
 
-def test_a_full_disk_leaves_no_corpus(make, tmp_path, vocab_file):
+def test_a_full_disk_leaves_no_corpus(content, make, tmp_path, vocab_file):
     """The system refuses to let a file grow past a limit, as it does when the disk is full."""
     text = tmp_path / "large.txt"
     text.write_text("".join(f"{'cat sat ' * (n % 7 + 1)}mat.\nThe dog ran {n}.\n\n" for n in range(3000)))

@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-from kbert.training.monitoring.throughput import TIMINGS
-
 # Trains once for each of some options: argv is strategy, corpus, model, output, and the list of options.
 TRAIN = """
 import json, sys
@@ -61,19 +59,19 @@ def train_everywhere(folder, corpus, model, runs):
     return folder / "one", folder / "mirrored", folder / "workers"
 
 
-def rows(folder):
-    """The metrics without the times."""
-    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
+@pytest.fixture
+def largest_difference(rows):
+    """Gives the largest difference between the metrics of two runs."""
 
+    def largest_difference(folder, expected, name="loss"):
+        pairs = zip(rows(folder), rows(expected), strict=True)
+        return max(abs(row[name] - other[name]) for row, other in pairs)
 
-def largest_difference(folder, expected, name="loss"):
-    pairs = zip(rows(folder), rows(expected), strict=True)
-    return max(abs(row[name] - other[name]) for row, other in pairs)
+    return largest_difference
 
 
 @pytest.mark.long
-def test_gradient_descent_on_one_device_two_devices_and_two_processes(tmp_path, corpus, pretrained):
+def test_gradient_descent_on_one_device_two_devices_and_two_processes(largest_difference, tmp_path, corpus, pretrained):
     """SGD: Adam would hide a gradient that is scaled by a constant."""
     runs = {"run": {"steps": 8, "dropout": 0.0, "optimizer": "sgd"}}
     one, mirrored, workers = train_everywhere(tmp_path, corpus, pretrained, runs)
@@ -85,7 +83,7 @@ def test_gradient_descent_on_one_device_two_devices_and_two_processes(tmp_path, 
 
 
 @pytest.mark.slow
-def test_the_loss_curves_of_all_are_one(tmp_path, corpus, pretrained):
+def test_the_loss_curves_of_all_are_one(largest_difference, tmp_path, corpus, pretrained):
     """50 steps, SGD and AdamW, accumulation 1 and 4, without dropout; and with it, where the masks are the same."""
     runs = {
         f"{optimizer}-{accumulation}": {

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
 
 OPTIONS = {
@@ -36,12 +35,6 @@ for strategy, accumulation in (("one", 1), ("mirrored", 2)):
 """
 
 
-def rows(folder):
-    """The metrics without the times."""
-    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, pretrained, vocabulary):
     """A run in one go: the folders of the corpus and of the run."""
@@ -60,7 +53,9 @@ def uninterrupted(tmp_path_factory, pretrained, vocabulary):
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, uninterrupted, pretrained, run_python, number):
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
+    rows, tmp_path, uninterrupted, pretrained, run_python, number
+):
     corpus, expected = uninterrupted
     output = tmp_path / "run"
     process = run_python(PRETRAIN, corpus, pretrained, output, json.dumps(OPTIONS))
@@ -97,7 +92,7 @@ def rows_so_far(folder):
 
 
 @pytest.mark.slow
-def test_two_devices_and_two_parts_learn_what_one_does(tmp_path, corpus, pretrained, run_python):
+def test_two_devices_and_two_parts_learn_what_one_does(rows, tmp_path, corpus, pretrained, run_python):
     options = {"steps": 4, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 0, "dropout": 0.0, "log_every": 1}
     process = run_python(MIRRORED, corpus, pretrained, tmp_path, json.dumps(options | {"show_progress": False}))
     _, errors = process.communicate(timeout=200)
@@ -130,7 +125,9 @@ pretrain(
 
 
 @pytest.mark.long
-def test_rows_between_checkpoints_do_not_depend_on_how_many_steps_a_call_runs(tmp_path, uninterrupted, pretrained):
+def test_rows_between_checkpoints_do_not_depend_on_how_many_steps_a_call_runs(
+    rows, tmp_path, uninterrupted, pretrained
+):
     """Rows of 50 steps are the means of 50 rows of one step."""
     corpus, expected = uninterrupted
     pretrain(

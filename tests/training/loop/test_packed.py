@@ -1,7 +1,5 @@
 """Training on packed rows gives the same results as training on the same examples without packing."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +10,6 @@ from kbert.errors import UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
 from kbert.training.loop.objectives import PretrainingObjective
-from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
 
 
@@ -69,14 +66,8 @@ def test_losses_and_gradients_are_those_of_unpacked_examples(tmp_path, vocab_fil
 OPTIONS = {"batch_size": 2, "learning_rate": 1e-3, "pack_to": 40, "log_every": 2, "checkpoint_every": 4}
 
 
-def rows(folder):
-    """The metrics without the times."""
-    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
-
-
 @pytest.mark.long
-def test_pretraining_on_packed_rows(tmp_path, corpus, pretrained, told):
+def test_pretraining_on_packed_rows(rows, tmp_path, corpus, pretrained, told):
     metrics = pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", steps=40, **OPTIONS)
     assert metrics["last"]["mlm_loss"] < metrics["first"]["mlm_loss"]
     fill_rate = PretrainingBatches(corpus, batch_size=2, pack_to=40).fill_rate

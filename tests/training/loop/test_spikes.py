@@ -1,11 +1,8 @@
-import json
-
 import pytest
 
 from kbert.errors import TrainingError, UsageError
 from kbert.training.loop import loop
 from kbert.training.loop.spikes import SkippedBatches, SpikeDetector
-from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
 
 
@@ -47,11 +44,6 @@ def test_skips():
     assert [skips.batch(step) for step in range(5)] == [0, 1, 5, 9, 10]
 
 
-def rows(folder):
-    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
-
-
 @pytest.fixture
 def spike_at_step_6(monkeypatch):
     """The learning rate of step 6 is one that no weights survive; of later visits to it, it is not."""
@@ -71,7 +63,7 @@ OPTIONS = {"steps": 10, "batch_size": 8, "checkpoint_every": 4, "log_every": 1, 
 
 
 @pytest.mark.long
-def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_6, told):
+def test_a_run_goes_back_and_around(rows, tmp_path, corpus, pretrained, spike_at_step_6, told):
     pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
     assert "the loss is high at step 6; rewinding to step 4 and skipping the batches since" in told()
     read = rows(tmp_path / "run")
