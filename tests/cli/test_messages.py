@@ -299,13 +299,13 @@ def test_options_in_messages_exist(module, text):
 
 def test_messages_are_found():
     found = dict.fromkeys(module for module, _ in messages())
-    assert "kbert.training.pretrain" in found
+    assert "kbert.training.pretraining.plan" in found
     assert len(found) > 40
     # The advice of pretraining would be wrong in fine-tuning, which has no such option.
     assert list(unknown_options("kbert.training.finetuning.training", "go around it with --on-spike rewind")) == [
         ("--on-spike", sorted(name for name in COMMANDS if name.split()[0] in ("distill", "finetune", "prune", "tune")))
     ]
-    assert list(unknown_options("kbert.training.pretrain", "go around it with --on-spike rewind")) == []
+    assert list(unknown_options("kbert.training.pretraining.plan", "go around it with --on-spike rewind")) == []
 
 
 def test_the_table_names_messages_that_there_are():
