@@ -12,7 +12,7 @@ from kbert.errors import DataError, UsageError
 from kbert.options import option_infos
 from kbert.prediction.options import DecodingOptions, EngineOptions, ExtractFeaturesOptions
 from kbert.runtime.tensorflow import import_tensorflow
-from kbert.tasks.task_info import named_columns
+from kbert.tasks.task_info import split_columns
 
 FEATURES = option_infos(ExtractFeaturesOptions)
 ONLY_FEATURES = ("layers", "sequence_length")
@@ -82,7 +82,7 @@ def _lines(model: str, path: str, settings: Mapping[str, Any]) -> list[str]:
     from kbert.sources.table_format import TableFormat
     from kbert.tasks.readers.tables import read_table
 
-    named, given = named_columns(options.chosen_reading(settings))
+    named, given = split_columns(options.chosen_reading(settings))
     chosen = remembered_reading(model).overruled(named, given)
     form = TableFormat.from_options(chosen.options)
     columns = {"text": chosen.columns.get("text") or "text"}

@@ -14,7 +14,7 @@ from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.readers.tables import has_columns
-from kbert.tasks.task_info import named_columns
+from kbert.tasks.task_info import split_columns
 
 
 class InputFiles:
@@ -39,7 +39,7 @@ class InputFiles:
             UsageError: The task has no column or option of that name.
         """
         info = self._task.info()
-        columns, options = named_columns(given)
+        columns, options = split_columns(given)
         info.choose_options(options)
         reading = self._remembered.overruled(columns, options)
         has_pair = any(column.role == "pair" for column in info.columns)

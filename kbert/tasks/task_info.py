@@ -15,6 +15,8 @@ from kbert.tasks.options import TaskOptions
 
 COLUMNS_SECTION = "Columns"
 """The heading of the options that name columns, in the help of commands."""
+_ENDING = "_column"
+"""The end of the keywords that name columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,23 +127,35 @@ class TaskInfo:
         Raises:
             UsageError: The task has no such column or option.
         """
-        columns, others = named_columns(given)
+        columns, others = split_columns(given)
         return self.choose_columns(columns), self.choose_options(others)
 
 
-def named_columns(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def column_keywords(columns: Mapping[str, str]) -> dict[str, str]:
+    """Returns columns by the names of their keywords.
+
+    Args:
+        columns: The columns by role.
+
+    Example:
+        >>> column_keywords({"text": "review"})
+        {'text_column': 'review'}
+    """
+    return {f"{role}{_ENDING}": name for role, name in columns.items()}
+
+
+def split_columns(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits keyword arguments into the columns by role (from `text_column` and the like) and the other keywords.
 
     Args:
         given: The keyword arguments by name.
 
     Example:
-        >>> named_columns({"text_column": "review", "delimiter": ";"})
+        >>> split_columns({"text_column": "review", "delimiter": ";"})
         ({'text': 'review'}, {'delimiter': ';'})
     """
-    ending = "_column"
-    columns = {name.removesuffix(ending): value for name, value in given.items() if name.endswith(ending)}
-    return columns, {name: value for name, value in given.items() if not name.endswith(ending)}
+    columns = {name.removesuffix(_ENDING): value for name, value in given.items() if name.endswith(_ENDING)}
+    return columns, {name: value for name, value in given.items() if not name.endswith(_ENDING)}
 
 
 def _section(info: OptionInfo) -> str:

@@ -23,6 +23,7 @@ from kbert.options import OptionInfo, option_error, option_infos, refuse_unknown
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.remembered import Reading
+from kbert.tasks.task_info import column_keywords
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.distillation.examples import read_student_examples
 from kbert.training.distillation.objective import DistillationObjective
@@ -119,8 +120,8 @@ def distill_from(
     outputs = _outputs_folder(options, teacher, plan, layer)
     if not options.find_learning_rate:
         plan.check_validation()
-        given = options.remembered() | {f"{role}_column": name for role, name in examples.columns.items()}
-        record = plan.record(run.command, given | task_options.remembered() | {"teacher": str(teacher.path)})
+        given = options.remembered() | column_keywords(examples.columns) | task_options.remembered()
+        record = plan.record(run.command, given | {"teacher": str(teacher.path)})
         contents = {**record.contents, "teacher": teacher.digest(), "unlabelled": _digest(texts)}
         run.claim(dataclasses.replace(record, contents=contents))
     plan = _with_outputs(run, teacher, plan, outputs, layer, relations=bool(options.relation_weight))

@@ -9,7 +9,7 @@ from kbert.errors import UsageError
 from kbert.options import check_value, refuse_unknown, with_options
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task_info import TaskInfo
+from kbert.tasks.task_info import TaskInfo, column_keywords
 from kbert.training.data.task_examples import read_task_examples
 from kbert.training.finetuning.model import build_model
 from kbert.training.finetuning.plan import plan_finetuning
@@ -58,7 +58,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     measures = run.is_chief and not options.find_learning_rate
     if measures:
         plan.check_validation()
-        run.claim(plan.record(run.command, options.remembered() | _named(columns) | own.remembered()))
+        run.claim(plan.record(run.command, options.remembered() | column_keywords(columns) | own.remembered()))
     finetuned = build_model(run, plan)
     reading = Reading.remembered(info, examples.columns, own)
     return train_and_finish(run, plan, finetuned, reading)
@@ -75,8 +75,3 @@ def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     refuse_unknown(f"the task {task}", task_options, list(keyword_infos(info)))
     return info
-
-
-def _named(columns: Mapping[str, str]) -> dict[str, str]:
-    """Returns the columns by the names of their keywords, such as "text_column"."""
-    return {f"{role}_column": name for role, name in columns.items()}

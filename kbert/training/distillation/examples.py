@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kbert.tasks.options import TaskOptions
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task_info import named_columns
+from kbert.tasks.task_info import split_columns
 from kbert.training.data.task_examples import TaskExamples, read_task_examples
 from kbert.training.distillation.teacher import Teacher
 from kbert.training.options import TeacherOptions
@@ -40,7 +40,7 @@ def read_student_examples(teacher: Teacher, options: TeacherOptions, given: Mapp
         DataError: A file is invalid, or has a label that the teacher does not know.
     """
     info = teacher.task.info()
-    reading = teacher.reading.overruled(*named_columns(given))
+    reading = teacher.reading.overruled(*split_columns(given))
     task_options = info.choose_options(reading.options)
     columns = info.choose_columns(reading.columns)
     examples = read_task_examples(info.name, options, columns=columns, task_options=task_options, task=teacher.task)
