@@ -32,7 +32,7 @@ from kbert.training.distillation.teacher import Teacher
 from kbert.training.distillation.teacher_outputs import TeacherOutputs
 from kbert.training.distillation.token_table import narrower_table
 from kbert.training.distillation.unlabelled import read_texts, rows_without_targets, with_unlabelled
-from kbert.training.finetuning.model import build_model
+from kbert.training.finetuning.model import FinetunedModel, build_model
 from kbert.training.finetuning.plan import FinetuningPlan, plan_finetuning
 from kbert.training.finetuning.training import train_and_finish
 from kbert.training.options import DistillOptions, TeacherOptions, keyword_infos
@@ -106,16 +106,6 @@ def distill_from(
         return with_unlabelled(rows, rows_without_targets(task, texts, encode)) if texts else rows
 
     plan = plan_finetuning(run, options, info, examples, more_rows=more_rows)
-    config = plan.start.config
-    objective = DistillationObjective(
-        task=plan.task,
-        temperature=options.temperature,
-        logit_weight=options.logit_weight,
-        relation_weight=options.relation_weight,
-        label_weight=options.label_weight,
-        relation_heads=relation_heads,
-        some_unlabelled=bool(texts),
-    )
     layer = teacher.layer_index(options.teacher_layer)
     outputs = _outputs_folder(options, teacher, plan, layer)
     if not options.find_learning_rate:
@@ -127,12 +117,19 @@ def distill_from(
     plan = _with_outputs(run, teacher, plan, outputs, layer, relations=bool(options.relation_weight))
     finetuned = build_model(run, plan)
     if teacher_table and plan.start.bundle is None:
-        table = np.asarray(teacher.bundle.tensors[TOKEN_TABLE])[: config.vocab_size]
-        narrower = narrower_table(table, config.hidden_size, config.initializer_range)
-        finetuned.model.encoder.embeddings.token_table.assign(narrower)
+        _assign_teacher_table(finetuned, teacher)
     trained = None
     if options.relation_weight:
-        trained = RelationModel(finetuned.model, config.num_hidden_layers - 1)
+        trained = RelationModel(finetuned.model, plan.start.config.num_hidden_layers - 1)
+    objective = DistillationObjective(
+        task=plan.task,
+        temperature=options.temperature,
+        logit_weight=options.logit_weight,
+        relation_weight=options.relation_weight,
+        label_weight=options.label_weight,
+        relation_heads=relation_heads,
+        some_unlabelled=bool(texts),
+    )
     remembered = Reading.remembered(info, examples.columns, task_options)
     metrics = train_and_finish(run, plan, finetuned, remembered, trained=trained, objective=objective)
     if options.teacher_outputs is None:
@@ -212,6 +209,14 @@ def _with_outputs(
         )
     targets = {**plan.rows.targets, **outputs.targets(kinds, relations=relations)}
     return dataclasses.replace(plan, rows=dataclasses.replace(plan.rows, targets=targets))
+
+
+def _assign_teacher_table(student: FinetunedModel, teacher: Teacher) -> None:
+    """Gives a student the token table of its teacher, reduced to the width of the student."""
+    config = student.model.encoder.config
+    table = np.asarray(teacher.bundle.tensors[TOKEN_TABLE])[: config.vocab_size]
+    narrower = narrower_table(table, config.hidden_size, config.initializer_range)
+    student.model.encoder.embeddings.token_table.assign(narrower)
 
 
 def _digest(texts: Mapping[str, Any]) -> str:
