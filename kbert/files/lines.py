@@ -143,7 +143,7 @@ def _wide_blocks(path: PathLike, encoding: str) -> Iterator[tuple[int, list[str]
 
 
 def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:
-    """Blocks of bytes, each of which ends with a line end."""
+    """Yields blocks of bytes, each of which ends with a line end."""
     parts: list[bytes] = []
     held = 0
     while data := handle.read(_BLOCK_SIZE):

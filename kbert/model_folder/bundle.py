@@ -37,7 +37,7 @@ from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.architectures import check_encoder, guessed_architecture
 from kbert.model_folder.card import with_licenses
 from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETTINGS_FILE
-from kbert.model_folder.json_object import JsonObject
+from kbert.model_folder.json_file import JsonFile
 from kbert.model_folder.parts import ENCODER_PREFIX
 from kbert.model_folder.sentence_files import read_modules, transformer_path
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules
@@ -106,7 +106,7 @@ class Bundle:
             )
         settings_path = folder / SETTINGS_FILE
         whole, folder = folder, folder / transformer_path(folder)
-        values = JsonObject.read(folder / CONFIG_FILE).values
+        values = JsonFile.read(folder / CONFIG_FILE).values
         try:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
@@ -132,7 +132,7 @@ class Bundle:
             tokenizer=tokenizer,
             tensors=weights.read(),
             architecture=_architecture(values, folder) or guessed_architecture(frozenset(weights)),
-            settings=JsonObject.read(settings_path, optional=True).values,
+            settings=JsonFile.read(settings_path, optional=True).values,
             foreign_config=foreign_settings(values),
             modules=modules,
         )
@@ -245,7 +245,7 @@ def quantize_aware(folder: files.PathLike) -> str | None:
         BundleError: kbert.json is damaged.
     """
     path = Path(folder) / SETTINGS_FILE
-    value = JsonObject.read(path, optional=True).values.get(QUANTIZE_AWARE)
+    value = JsonFile.read(path, optional=True).values.get(QUANTIZE_AWARE)
     if value is not None and not isinstance(value, str):
         raise BundleError(f"{path}: expected a dtype as {QUANTIZE_AWARE}. Received: {shown(value)}")
     return value

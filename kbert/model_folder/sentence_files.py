@@ -12,7 +12,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, shown
-from kbert.model_folder.json_object import JsonObject
+from kbert.model_folder.json_file import JsonFile
 from kbert.model_folder.sentence_transformers import (
     CROSS_ENCODER,
     EMBEDDER,
@@ -73,9 +73,9 @@ def read_modules(folder: files.PathLike, width: int | None = None) -> SentenceMo
     if not (folder / MODULES_FILE).is_file():
         return None
     first, *others = _modules(folder / MODULES_FILE)
-    library = JsonObject.read(folder / LIBRARY_FILE, optional=True)
+    library = JsonFile.read(folder / LIBRARY_FILE, optional=True)
     kind = library.string("model_type") or EMBEDDER
-    transformer = JsonObject.read(folder / first.path / TRANSFORMER_FILE, optional=True)
+    transformer = JsonFile.read(folder / first.path / TRANSFORMER_FILE, optional=True)
     problems = [_transformer_problem(transformer, kind)]
     found: dict[str, Any] = {}
     if kind == CROSS_ENCODER:
@@ -149,7 +149,7 @@ def _vector_modules(
         elif (module.type == "Pooling") != (place == 0):
             problems.append(f"a {module.type} as module {place + 1} after the transformer")
         elif module.type == "Pooling":
-            values = JsonObject.read(folder / module.path / MODULE_FILE)
+            values = JsonFile.read(folder / module.path / MODULE_FILE)
             if width is not None:
                 _check_width(values, width)
             modes = _modes(values)
@@ -159,7 +159,7 @@ def _vector_modules(
             else:
                 problems.append(f"the pooling {' with '.join(modes)}")
         else:
-            values = JsonObject.read(folder / module.path / MODULE_FILE, optional=True)
+            values = JsonFile.read(folder / module.path / MODULE_FILE, optional=True)
             names = {values.string(key) for key in ("module_input_name", "module_output_name")}
             if names - {None, "sentence_embedding"}:
                 problems.append("a Normalize of another output than the text's vector")
@@ -169,14 +169,14 @@ def _vector_modules(
     return found
 
 
-def _check_width(values: JsonObject, width: int) -> None:
+def _check_width(values: JsonFile, width: int) -> None:
     for key in ("word_embedding_dimension", "embedding_dimension"):
         said = values.values.get(key, width)
         if said != width:
             raise BundleError(f"{values.path}: {key} must be {width}, as in config.json. Received: {shown(said)}")
 
 
-def _modes(values: JsonObject) -> list[str]:
+def _modes(values: JsonFile) -> list[str]:
     """Returns the names of the poolings, whose results are concatenated.
 
     Newer files contain these names; older files contain a flag for each pooling.
@@ -192,7 +192,7 @@ def _modes(values: JsonObject) -> list[str]:
     return modes
 
 
-def _transformer_problem(values: JsonObject, kind: str) -> str | None:
+def _transformer_problem(values: JsonFile, kind: str) -> str | None:
     task = values.string("transformer_task")
     wanted = _TRANSFORMER_TASKS.get(kind)
     if task is not None and wanted is not None and task != wanted:
@@ -208,7 +208,7 @@ def _transformer_problem(values: JsonObject, kind: str) -> str | None:
     return None
 
 
-def _length(values: JsonObject) -> int | None:
+def _length(values: JsonFile) -> int | None:
     """Returns the longest input in tokens: `max_seq_length`, or in newer files the `max_length` of texts; or None."""
     text = values.object("processing_kwargs").get("text")
     length = text.get("max_length") if isinstance(text, Mapping) else None
@@ -224,7 +224,7 @@ def _length(values: JsonObject) -> int | None:
     return length
 
 
-def _default_prompt(values: JsonObject) -> str | None:
+def _default_prompt(values: JsonFile) -> str | None:
     name = values.string("default_prompt_name")
     if name is not None and name not in values.strings("prompts"):
         raise BundleError(f"{values.path}: expected default_prompt_name to be one of prompts. Received: {shown(name)}")

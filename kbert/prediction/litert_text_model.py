@@ -79,23 +79,23 @@ class _Graphs:
             return around.encode(dict(zip(names, texts, strict=True)))
 
         self.encoded = _traced(encoded, *around.text_model.text_specs)
-        """From the texts to the features, and to the inputs of the encoder."""
+        """The function from the texts to the features, and to the inputs of the encoder."""
         self._features = {
             name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.encoded.structured_outputs[0].items()
         }
         self.answers = _traced(around.answer, around.vector_spec(), self._features)
-        """From the vectors of all tokens, float32 [R, S, H], and the features to the answers."""
+        """The function from the vectors of all tokens, float32 [R, S, H], and the features to the answers."""
 
     @functools.cached_property
     def outputs(self) -> Any:
-        """From the vectors of the tokens of some windows, and their features, to the outputs of the model."""
+        """The function from the vectors of the tokens of some windows, and their features, to the outputs of the model."""
         task = self._around.text_model.task
         batch = {feature.name: self._features[feature.name] for feature in task.model_features}
         return _traced(self._around.outputs, self._around.vector_spec(), batch)
 
     @functools.cached_property
     def answers_of_outputs(self) -> Any:
-        """From the outputs of the model for all windows, and the features, to the answers."""
+        """The function from the outputs of the model for all windows, and the features, to the answers."""
         outputs = {
             name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.outputs.structured_outputs.items()
         }

@@ -1,1 +1,1 @@
-"""Masks personal data in files."""
+"""Privacy: masking of personal data in files, the accounting of differential privacy, measures of membership."""

@@ -154,7 +154,7 @@ class _Axis:
         return [index * step for index in range(first, math.floor(self.high / step) + 1)]
 
     def draw(self) -> Html:
-        """Lines across the chart at the ticks, with their values."""
+        """Draws lines across the chart at the ticks, with their values."""
         parts = []
         for tick in self.ticks():
             y = _number(self.place(tick))

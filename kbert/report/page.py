@@ -31,7 +31,7 @@ def element(name: str, content: Any = "", **attributes: Any) -> Html:
 
 
 def join(parts: Iterable[Any]) -> Html:
-    """Parts one after the other."""
+    """Returns parts one after the other."""
     return Markup("").join(map(escape, parts))
 
 

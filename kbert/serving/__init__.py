@@ -1,1 +1,1 @@
-"""A server that answers TensorFlow Serving's REST API for any SavedModels."""
+"""A server that answers TensorFlow Serving's REST and gRPC APIs for any SavedModels."""

@@ -1,4 +1,4 @@
-"""Builds pretraining records from text, on all cores of one machine.
+"""Builds pretraining records from text, on all cores of one machine, or as a job of Apache Beam.
 
 Documents are read in chunks; worker processes turn chunks into records, which are joined to shards in the order of the
 text. So memory use depends only on the size of a chunk, and the bytes of the output depend only on the input, the

@@ -1,4 +1,4 @@
-"""JSON objects in the files of model folders, which come from anyone."""
+"""The JSON files of model folders, which are untrusted input."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kbert.errors import BundleError, shown
 
 
 @dataclasses.dataclass(frozen=True)
-class JsonObject:
-    """A JSON object whose values are untrusted. All methods raise a BundleError for a value of another type.
+class JsonFile:
+    """The JSON object in a file. All methods raise a BundleError for a value of another type.
 
     Args:
         path: The file, for messages.
@@ -24,7 +24,7 @@ class JsonObject:
     values: dict[str, Any]
 
     @classmethod
-    def read(cls, path: Path, *, optional: bool = False) -> JsonObject:
+    def read(cls, path: Path, *, optional: bool = False) -> JsonFile:
         """Reads a file; for an optional file that does not exist, returns an empty object."""
         values = {} if optional and not path.is_file() else files.read_json(path, BundleError)
         if not isinstance(values, dict):
