@@ -88,7 +88,7 @@ class _Graphs:
 
     @functools.cached_property
     def outputs(self) -> Any:
-        """The function from the vectors of the tokens of some windows, and their features, to the outputs of the model."""
+        """The function from the vectors of the tokens of some windows, and the features to the outputs of the model."""
         task = self._around.text_model.task
         batch = {feature.name: self._features[feature.name] for feature in task.model_features}
         return _traced(self._around.outputs, self._around.vector_spec(), batch)

@@ -25,7 +25,6 @@ from kbert.tasks.decoding.token_rules import TokenRules
 from kbert.tasks.explained.generated import log_probability, predicted_tokens, rows_with_targets, widened
 from kbert.tasks.explained.token_places import token_places
 from kbert.tasks.generation_baselines import best_baseline
-from kbert.tasks.generation_rows import source_and_target_rows, target_lengths
 from kbert.tasks.metrics.chrf import sentence_chrf
 from kbert.tasks.metrics.generation import generation_metrics
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -38,6 +37,7 @@ from kbert.tasks.protocol.soft_outputs import SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.generation import GenerationExample, read_pairs_of_texts
+from kbert.tasks.rows.generation_rows import source_and_target_rows, target_lengths
 from kbert.tasks.smoothed_cross_entropy import smoothed_cross_entropy
 from kbert.tasks.text_task import same_text
 from kbert.text.graph.detokenizer import GraphDetokenizer

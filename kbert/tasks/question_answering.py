@@ -17,7 +17,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answer_spans import answer_positions, best_spans
+from kbert.tasks.answers.context_spans import answer_positions, best_spans
 from kbert.tasks.explained.answers import explained_answers
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.options import QuestionAnsweringOptions, TaskOptions

@@ -16,7 +16,6 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.relations import RelationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.classification import ClassificationTask
-from kbert.tasks.entity_rows import check_room, entity_rows
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.relations import relation_scores, usual_no_relation
 from kbert.tasks.options import RelationOptions, TaskOptions
@@ -27,6 +26,7 @@ from kbert.tasks.protocol.saved_settings import Kind, named_numbers, names, numb
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows
 from kbert.tasks.readers.relations import RelationExample, marked_entities, read_relations
+from kbert.tasks.rows.entity_rows import check_room, entity_rows
 from kbert.tasks.text_task import Example, same_text
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -36,8 +36,8 @@ _TEXTS_AT_ONCE = 512
 class RelationsTask(PartsExplainingTask, TrainableTask[RelationExample]):
     """A task that finds the relation between a head and a tail, two spans of a text.
 
-    Both spans are marked in the row of tokens (`kbert.tasks.entity_rows`). The relation is computed from the vectors of
-    [CLS], of the head and of the tail.
+    Both spans are marked in the row of tokens (`kbert.tasks.rows.entity_rows`). The relation is computed from the
+    vectors of [CLS], of the head and of the tail.
 
     Args:
         labels: The relations, in the order of the logits.

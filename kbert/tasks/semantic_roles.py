@@ -15,9 +15,11 @@ from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.semantic_roles import SemanticRolesModel
 from kbert.sources.bad_rows import BadRows
+from kbert.tasks.answers.predicate_senses import SenseTable, sense_forms
+from kbert.tasks.answers.roles import answered_predicates, role_scores
+from kbert.tasks.answers.spans import LETTERS, found_spans, served_spans
 from kbert.tasks.labels import label_names
 from kbert.tasks.options import SemanticRolesOptions, TaskOptions
-from kbert.tasks.predicate_senses import SenseTable, sense_forms
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, named_counts, names
@@ -29,13 +31,11 @@ from kbert.tasks.readers.predicates import RolesText
 from kbert.tasks.readers.semantic_roles import ENDINGS, read_roles_texts
 from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
 from kbert.tasks.readers.tagging import TaggedText
-from kbert.tasks.role_answers import answered_predicates, role_scores
-from kbert.tasks.role_passes import best_tags, given_spans, predicate_rows, spans_in_order
-from kbert.tasks.role_targets import RoleTargets, with_predicates
-from kbert.tasks.span_answers import LETTERS, found_spans, served_spans
+from kbert.tasks.rows.role_passes import best_tags, given_spans, predicate_rows, spans_in_order
+from kbert.tasks.rows.role_targets import RoleTargets, with_predicates
+from kbert.tasks.rows.windowed_words import window_stride, words_of_windows
+from kbert.tasks.rows.word_labels import IGNORED
 from kbert.tasks.text_task import same_text
-from kbert.tasks.windowed_words import window_stride, words_of_windows
-from kbert.tasks.word_labels import IGNORED
 from kbert.text.graph.encoder import GraphEncoder
 
 _TEXTS_AT_ONCE = 256

@@ -18,6 +18,8 @@ from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
+from kbert.tasks.answers.spans import LETTERS, FoundSpans, found_spans, readable_spans, served_spans, span_scores
+from kbert.tasks.answers.words import given_words, readable_words, served_words, word_scores
 from kbert.tasks.explained.spans import explained_spans, mean_log_odds
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.names import LOSS
@@ -33,11 +35,9 @@ from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
 from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
-from kbert.tasks.span_answers import LETTERS, FoundSpans, found_spans, readable_spans, served_spans, span_scores
+from kbert.tasks.rows.windowed_words import window_stride, words_of_windows
+from kbert.tasks.rows.word_labels import IGNORED, labels_of_given_words, labels_of_spans
 from kbert.tasks.text_task import same_text
-from kbert.tasks.windowed_words import window_stride, words_of_windows
-from kbert.tasks.word_answers import given_words, readable_words, served_words, word_scores
-from kbert.tasks.word_labels import IGNORED, labels_of_given_words, labels_of_spans
 from kbert.text.graph.encoder import GraphEncoder
 
 _TEXTS_AT_ONCE = 512

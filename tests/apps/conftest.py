@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.tasks.answer_spans import best_spans
+from kbert.tasks.answers.context_spans import best_spans
+from kbert.tasks.answers.spans import LETTERS, served_spans
 from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.readers.tag_schemes import split_tag
-from kbert.tasks.span_answers import LETTERS, served_spans
 from kbert.tasks.tagging import TaggingTask
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary

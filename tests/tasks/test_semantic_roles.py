@@ -154,7 +154,7 @@ def test_given_predicates_are_used_where_none_is_found(task, vocabulary):
 
 
 def test_tags_that_cannot_follow_each_other_are_not_chosen(task):
-    from kbert.tasks.role_passes import best_tags
+    from kbert.tasks.rows.role_passes import best_tags
 
     # The tags are O, B-ARG0, I-ARG0, B-ARGM, I-ARGM. The likeliest at each place would be I-ARG0 I-ARGM, and I-ARGM.
     logits = tf.constant([[0.0, 1, 3, 0, 0], [0, 0, 1, 0, 3], [0, 0, 0, 0, 3]])

@@ -11,7 +11,7 @@ from kbert import features
 from kbert.tasks.explained.token_places import token_places
 from kbert.tasks.protocol.explaining import TokenPlaces
 from kbert.tasks.protocol.objective import Tensors
-from kbert.tasks.windowed_words import continues_word
+from kbert.tasks.rows.windowed_words import continues_word
 from kbert.text.graph.encoder import GraphEncoder
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from kbert.layers.heads import MASKED_LOGIT
+from kbert.tasks.answers.spans import FoundSpans
 from kbert.tasks.explained.best_rows import LOWEST, best_rows
 from kbert.tasks.protocol.objective import Tensors
-from kbert.tasks.span_answers import FoundSpans
 
 
 class ExplainedSpans(NamedTuple):

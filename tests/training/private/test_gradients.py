@@ -14,8 +14,8 @@ from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.ranking import RankingTask
 from kbert.tasks.regression import RegressionTask
 from kbert.tasks.relations import RelationsTask
+from kbert.tasks.rows.word_labels import IGNORED
 from kbert.tasks.tagging import TaggingTask
-from kbert.tasks.word_labels import IGNORED
 from kbert.training.adapter import TrainedAdapter
 from kbert.training.optimizers.frozen_layers import freeze_layers, freeze_tables
 from kbert.training.private.gradients import clipped_gradients

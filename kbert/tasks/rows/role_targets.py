@@ -11,7 +11,7 @@ from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows
 from kbert.tasks.readers.predicates import RolesText
 from kbert.tasks.readers.tag_schemes import tag_labels
 from kbert.tasks.readers.tagging import Span, TaggedText
-from kbert.tasks.word_labels import IGNORED, labels_of_spans
+from kbert.tasks.rows.word_labels import IGNORED, labels_of_spans
 
 _PREDICATE = "V"
 _PREDICATE_TAGS = tag_labels([_PREDICATE], "iob2")

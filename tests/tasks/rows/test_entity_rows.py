@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.tasks.entity_rows import check_room, entity_rows, marker_ids
+from kbert.tasks.rows.entity_rows import check_room, entity_rows, marker_ids
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary

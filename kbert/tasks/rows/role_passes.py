@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from kbert import features
 from kbert.layers.crf import viterbi
+from kbert.tasks.answers.spans import FoundSpans
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.readers.tag_schemes import OUTSIDE, split_tag
-from kbert.tasks.span_answers import FoundSpans
-from kbert.tasks.windowed_words import continues_word
+from kbert.tasks.rows.windowed_words import continues_word
 from kbert.text.graph.encoder import GraphEncoder
 
 _FORBIDDEN = -1e4

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.layers.heads import MASKED_LOGIT
-from kbert.tasks.answer_spans import answer_positions, best_spans
+from kbert.tasks.answers.context_spans import answer_positions, best_spans
 from kbert.tasks.readers.question_answering import Answer
 
 # One context, "ab cd ef gh", of four words; two windows of [CLS] q [SEP] and three words, [SEP].

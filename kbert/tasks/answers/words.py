@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert.tasks.answers.spans import parts_by_text
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.readers.tagging import TaggedText
 from kbert.tasks.readers.word_tags import NO_TAG, predicted_tags
-from kbert.tasks.span_answers import parts_by_text
 
 
 def served_words(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.tasks.predicate_senses import SenseTable, sense_forms
+from kbert.tasks.answers.predicate_senses import SenseTable, sense_forms
 
 SENSES = ["give.01", "leave.01", "leave.02"]
 
