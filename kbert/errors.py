@@ -30,7 +30,12 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python does not print whole numbers of thousands of digits
         text = f"a {type(value).__name__}"
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    return cut(text, 100)
+
+
+def cut(text: str, most: int) -> str:
+    """Returns a text for a message; if it has more than `most` characters, the rest is replaced by an ellipsis."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 class KbertError(Exception):

@@ -30,7 +30,7 @@ import numpy as np
 
 from kbert import files
 from kbert.config import BertConfig, foreign_settings, unknown_keys
-from kbert.errors import BundleError, ConfigError, shown
+from kbert.errors import BundleError, ConfigError, cut, shown
 from kbert.model_folder.adapters.base import base_folder, check_base, merged_tensors
 from kbert.model_folder.adapters.bundle_settings import adapted_settings
 from kbert.model_folder.adapters.folder import is_adapter, read_adapter
@@ -259,7 +259,7 @@ def is_bundle(path: files.PathLike) -> bool:
 def _tell_unknown_keys(path: Path, values: Mapping[str, Any]) -> None:
     """Logs the keys of config.json that a BERT does not use."""
     if unknown := unknown_keys(values):
-        shown_keys = ", ".join(key if len(key) <= 60 else f"{key[:60]}…" for key in unknown[:20])
+        shown_keys = ", ".join(cut(key, 60) for key in unknown[:20])
         more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
         line = f"{path}: these keys are kept, but a BERT does not use them: {shown_keys}{more}"
         _LOG.info(" ".join(line.split()))

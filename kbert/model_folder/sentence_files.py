@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kbert import files
-from kbert.errors import BundleError, shown
+from kbert.errors import BundleError, cut, shown
 from kbert.model_folder.json_file import JsonFile
 from kbert.model_folder.sentence_transformers import (
     CROSS_ENCODER,
@@ -125,7 +125,7 @@ def _modules(path: Path) -> list[_Module]:
         if ".." in parts or where.startswith(("/", "~")) or any(mark in where for mark in "\\:\0"):
             raise BundleError(f"{path}: the path of a module must lie inside the folder. Received: {shown(where)}")
         kind = name.rpartition(".")[2] if name.startswith(MODULE_PREFIX) else name
-        modules.append(_Module(kind if len(kind) <= 100 else f"{kind[:100]}…", "/".join(parts)))
+        modules.append(_Module(cut(kind, 100), "/".join(parts)))
     if modules[0].type != "Transformer":
         raise BundleError(f"{path}: expected a Transformer as the first module. Received: {shown(modules[0].type)}")
     return modules

@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from kbert.errors import KbertError
+from kbert.errors import KbertError, cut
 from kbert.sources.source import Source
 from kbert.text.normalization import Normalizer
 from kbert.text.replacement_table import is_cjk
@@ -66,7 +66,7 @@ class TextSample:
     def describe_lost_marks(self) -> str:
         """Returns the scripts that lose marks with examples, such as "Thai ('ที่' becomes 'ท')"; "" if there are none."""
         return ", ".join(
-            f"{script} ({_shortened(word)!r} becomes {_shortened(left)!r})" if word else script
+            f"{script} ({cut(word, _SHOWN)!r} becomes {cut(left, _SHOWN)!r})" if word else script
             for script, (word, left) in self.examples.items()
         )
 
@@ -176,7 +176,3 @@ def _script(character: str) -> str:
     if first == "COMBINING":
         return "Katakana" if others[:1] == ["KATAKANA-HIRAGANA"] else "other"
     return first.capitalize()
-
-
-def _shortened(word: str) -> str:
-    return word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…"

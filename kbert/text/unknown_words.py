@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from kbert.errors import cut
 from kbert.text.tokenizer import Tokenizer
 
 _SAMPLED = 1 << 18
@@ -87,7 +88,7 @@ def describe_unknown(part: float, words: Counter[str], vocabulary: Iterable[str]
     total = max(1, words.total())
     named = [(word, count / total) for word, count in words.most_common(_NAMED) if count >= _LEAST * total]
     shown = [
-        f"{_shortened(word)!r} ({share:.0%}{'' if place else ' of them'})" for place, (word, share) in enumerate(named)
+        f"{cut(word, _SHOWN)!r} ({share:.0%}{'' if place else ' of them'})" for place, (word, share) in enumerate(named)
     ]
     often = f", most often for {', '.join(shown)}" if shown else ""
     characters = [
@@ -97,7 +98,3 @@ def describe_unknown(part: float, words: Counter[str], vocabulary: Iterable[str]
     ]
     lacking = f"; no token has {', '.join(characters[:_NAMED])}" if characters else ""
     return f"{part:.1%} of the tokens are [UNK]{often}{lacking}"
-
-
-def _shortened(word: str) -> str:
-    return word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…"

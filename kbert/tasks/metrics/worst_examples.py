@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kbert.errors import cut
+
 WORST_EXAMPLES = "worst_examples"
 """The key of the worst examples among a task's metrics."""
 WORST = 20
@@ -41,7 +43,7 @@ def _texts(example: Any) -> dict[str, Any]:
 
 def _cut(value: Any) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+        return cut(value, _LONGEST)
     if isinstance(value, int):
         return value
     return [_cut(part) for part in value]
