@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from kbert.errors import BundleError, UsageError, shown
@@ -139,24 +139,10 @@ def _foreign_task(
     bundle: Bundle, folder: PathLike, paired: bool, wanted: str | None, pooling: str | None
 ) -> AnsweringTask[Any]:
     """Returns the first task that accepts the head in config.json, or the modules in modules.json."""
-    modules = bundle.modules
-    names: Iterable[str] = TASKS
-    if wanted is not None:
-        names = [task_info(wanted).name]
-    elif is_cross_encoder(bundle):
-        names = ["ranking"]
-    elif pooling is not None or (modules is not None and modules.kind == EMBEDDER):
-        names = ["embedding"]
-    if names == ["embedding"]:
-        if modules is not None and modules.unsupported is not None:
-            raise BundleError(
-                f"{folder} has {modules.unsupported}, which kbert does not compute; its encoder can be fine-tuned "
-                "(`kbert finetune`), and gives plain vectors with `kbert predict --features`"
-            )
-        if modules is None and pooling is not None:
-            bundle = dataclasses.replace(bundle, modules=SentenceModules(pooling))
-    elif modules is not None and modules.unsupported is not None:
-        raise BundleError(f"{folder} has {modules.unsupported}, which kbert does not compute")
+    names = _possible_tasks(bundle, wanted, pooling)
+    _check_modules(bundle, folder, is_embedding=names == ["embedding"])
+    if names == ["embedding"] and bundle.modules is None and pooling is not None:
+        bundle = dataclasses.replace(bundle, modules=SentenceModules(pooling))
     for name in names:
         try:
             task = task_class(name).from_foreign(bundle, paired=paired)
@@ -166,16 +152,46 @@ def _foreign_task(
             if task.name != "embedding":  # embedding needs the encoder alone
                 check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
             return task
+    raise _without_task(bundle, folder, wanted)
+
+
+def _possible_tasks(bundle: Bundle, wanted: str | None, pooling: str | None) -> Sequence[str]:
+    """Returns the names of the tasks that a model of another library may be for."""
     if wanted is not None:
-        raise BundleError(f"{folder} cannot be read as a model for {wanted} ({bundle.architecture:.80})")
+        return [task_info(wanted).name]
+    if is_cross_encoder(bundle):
+        return ["ranking"]
+    if pooling is not None or (bundle.modules is not None and bundle.modules.kind == EMBEDDER):
+        return ["embedding"]
+    return list(TASKS)
+
+
+def _check_modules(bundle: Bundle, folder: PathLike, *, is_embedding: bool) -> None:
+    """Checks that kbert computes all modules of a model of sentence-transformers.
+
+    Raises:
+        BundleError: It does not.
+    """
+    if bundle.modules is None or bundle.modules.unsupported is None:
+        return
+    advice = ""
+    if is_embedding:
+        advice = "; its encoder can be fine-tuned (`kbert finetune`), and gives plain vectors with `kbert predict --features`"
+    raise BundleError(f"{folder} has {bundle.modules.unsupported}, which kbert does not compute{advice}")
+
+
+def _without_task(bundle: Bundle, folder: PathLike, wanted: str | None) -> BundleError:
+    """Returns the error about a model of another library that is for no task."""
+    if wanted is not None:
+        return BundleError(f"{folder} cannot be read as a model for {wanted} ({bundle.architecture:.80})")
     if bundle.architecture == "BertModel":
-        raise BundleError(
+        return BundleError(
             f"{folder} is an encoder (BertModel) without a task; give --pooling mean, cls or max (in Python pooling=) "
             "for vectors of texts, or fine-tune it with `kbert finetune`"
         )
     problem = bundle.foreign_config.get("problem_type")
     about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
-    raise BundleError(
+    return BundleError(
         f"{folder} is not for any task ({about}); fine-tune it with `kbert finetune`, or use its Keras model: "
         "kbert.load_model"
     )
