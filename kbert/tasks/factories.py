@@ -174,10 +174,13 @@ def _check_modules(bundle: Bundle, folder: PathLike, *, is_embedding: bool) -> N
     """
     if bundle.modules is None or bundle.modules.unsupported is None:
         return
-    advice = ""
+    problem = f"{folder} has {bundle.modules.unsupported}, which kbert does not compute"
     if is_embedding:
-        advice = "; its encoder can be fine-tuned (`kbert finetune`), and gives plain vectors with `kbert predict --features`"
-    raise BundleError(f"{folder} has {bundle.modules.unsupported}, which kbert does not compute{advice}")
+        raise BundleError(
+            f"{problem}; its encoder can be fine-tuned (`kbert finetune`), and gives plain vectors with "
+            "`kbert predict --features`"
+        )
+    raise BundleError(problem)
 
 
 def _without_task(bundle: Bundle, folder: PathLike, wanted: str | None) -> BundleError:
