@@ -12,7 +12,6 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
-from kbert.options import check_option
 from kbert.prediction.loading import predictor_of
 from kbert.tasks.fill_mask import FillMaskTask
 from kbert.text.vocabulary import MASK
@@ -28,38 +27,25 @@ from kbert.training.data.word_replacement import (
 from kbert.training.options import FinetuneOptions
 
 
-def with_augmentation(
-    examples: Sequence[Any],
-    *,
-    model: str | files.PathLike,
-    augment: str | None,
-    synonyms: files.PathLike | None,
-    augment_copies: int,
-    seed: int,
-) -> list[Any]:
-    """Returns the examples, followed by changed copies of them.
+def with_augmentation(examples: Sequence[Any], options: FinetuneOptions) -> list[Any]:
+    """Returns the examples, followed by changed copies of them if the options request any.
 
     Args:
         examples: The training examples.
-        model: The starting model.
-        augment: "masked" for words that the starting model predicts, or None.
-        synonyms: The file with the synonyms, or None.
-        augment_copies: The number of copies of each text that `augment` and `synonyms` each add.
-        seed: Seeds the choice of words and of their replacements.
+        options: The options of the run.
 
     Raises:
-        UsageError: An option is invalid, the task has examples of another kind, or the model does not predict words.
+        UsageError: The task has examples of another kind, or the model does not predict words.
         DataError: The file of synonyms is invalid, or none of its words is in the texts.
     """
-    check_option(FinetuneOptions, "augment", augment)
     ways: list[Replace] = []
-    if synonyms is not None:
-        ways.append(Synonyms(read_synonyms(synonyms)).replace)
-    if augment is not None:
-        ways.append(MaskedWords(model).replace)
-    found = augmented(examples, ways, copies=augment_copies, seed=seed)
-    if synonyms is not None and len(found) == len(examples):
-        raise DataError("expected words that occur in the training texts. The file has none of them", synonyms)
+    if options.synonyms is not None:
+        ways.append(Synonyms(read_synonyms(options.synonyms)).replace)
+    if options.augment is not None:
+        ways.append(MaskedWords(options.model).replace)
+    found = augmented(examples, ways, copies=options.augment_copies, seed=options.seed)
+    if options.synonyms is not None and len(found) == len(examples):
+        raise DataError("expected words that occur in the training texts. The file has none of them", options.synonyms)
     return found
 
 

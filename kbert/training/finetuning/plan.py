@@ -226,14 +226,7 @@ def plan_finetuning(
 
 def _augmented(run: Run, options: FinetuneOptions, examples: Sequence[Any]) -> Sequence[Any]:
     """Returns the training examples and the copies of them that the options request."""
-    augmented = with_augmentation(
-        examples,
-        model=options.model,
-        augment=options.augment,
-        synonyms=options.synonyms,
-        augment_copies=options.augment_copies,
-        seed=options.seed,
-    )
+    augmented = with_augmentation(examples, options)
     if len(augmented) > len(examples):
         run.tell(f"{len(augmented) - len(examples):,} changed copies of training texts added")
     return augmented

@@ -5,13 +5,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.tasks.text_task import Example
 from kbert.training.data.augmentation import MaskedWords, with_augmentation
 from kbert.training.finetune import finetune
+from kbert.training.options import FinetuneOptions
 
 EXAMPLES = [Example("the cat sat on the mat .", None, "yes", 2), Example("The dog ran [MASK]", None, "no", 3)]
 
 
 def add(model, **options):
-    defaults = {"augment": "masked", "synonyms": None, "augment_copies": 2, "seed": 3}
-    return with_augmentation(EXAMPLES, model=model, **defaults | options)
+    defaults = {"augment": "masked", "augment_copies": 2, "seed": 3, "train": "train.csv", "output": "run"}
+    return with_augmentation(EXAMPLES, FinetuneOptions(model=model, **defaults | options))
 
 
 @pytest.mark.long
