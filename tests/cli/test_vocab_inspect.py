@@ -1,7 +1,7 @@
 import json
 
 
-def test_table(run, vocab_file, corpus_text, tmp_path):
+def test_two_vocabularies_stand_side_by_side(run, vocab_file, corpus_text, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text(vocab_file.read_text() + "cats\n")
     exit_code, out, _ = run("vocab", "inspect", vocab_file, "--sample", corpus_text, "--beside", other)
@@ -18,7 +18,7 @@ def test_one_vocabulary(run, vocab_file, corpus_text):
     assert "unaffable  un ##aff ##able" in out
 
 
-def test_json(run, vocab_file, corpus_text):
+def test_json_of_a_vocabulary_beside_itself(run, vocab_file, corpus_text):
     exit_code, out, _ = run(
         "vocab", "inspect", vocab_file, "--sample", corpus_text, "--beside", vocab_file, "--beside-cased", "--json"
     )

@@ -11,7 +11,7 @@ COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".BZ2": bz2.compress, ".xz": lz
 
 
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
-def test_lines(tmp_path, suffix):
+def test_only_lf_ends_a_line(tmp_path, suffix):
     path = tmp_path / f"text.txt{suffix}"
     # Only LF ends a line; U+2028, U+0085 and a form feed do not. A byte order mark goes at the start alone.
     text = "\ufeffone\r\ntwo\u2028\x85\x0c2\n\n\ufefflast"

@@ -15,7 +15,7 @@ from kbert.layers.activations import activation
         ("relu", [0.0, 0.0, 0.0, 1.0, 2.0]),
     ],
 )
-def test_values(name, expected):
+def test_values_of_each_activation(name, expected):
     values = np.array([-2, -1, 0, 1, 2], np.float32)
     np.testing.assert_allclose(activation(name)(values), expected, atol=1e-6)
 

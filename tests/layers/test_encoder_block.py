@@ -56,7 +56,7 @@ def test_dropout_while_training_only():
     assert not np.allclose(block(inputs, bias, training=True), block(inputs, bias))
 
 
-def test_parameters():
+def test_the_number_of_parameters():
     # 3H² + 3H, H² + H, 2H, HF + F, FH + H, 2H with H = 8 and F = 12.
     assert make_block().count_params() == 216 + 72 + 16 + 108 + 104 + 16
     assert make_block().compute_output_shape((2, 5, 8)) == (2, 5, 8)

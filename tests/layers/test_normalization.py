@@ -15,7 +15,7 @@ def layer(kind=LayerNorm, width=3):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_values(training):
+def test_vectors_have_the_mean_beta_and_the_deviation_gamma(training):
     norm = layer()
     # 1, 2, 6 have the mean 3 and the variance (4 + 1 + 9) / 3
     outputs = norm(np.array([[[1.0, 2.0, 6.0]]], np.float32), training=training)

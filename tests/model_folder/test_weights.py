@@ -58,7 +58,7 @@ def test_the_same_tensors_are_the_same_bytes(tmp_path):
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
-def test_shards(tmp_path):
+def test_weights_in_several_files_are_read(tmp_path):
     names = list(TENSORS)
     write_shards(
         tmp_path,

@@ -45,7 +45,7 @@ def test_parameters_of_the_published_models(preset, vocab_size, parameters):
     assert BertEncoder(preset_config(preset, vocab_size)).count_params() == parameters
 
 
-def test_outputs(encoder):
+def test_names_shapes_and_dtypes_of_the_outputs(encoder):
     outputs = encoder(make_batch([7, 4, 1], 7))
     assert {name: (tuple(value.shape), value.dtype.name) for name, value in outputs.items()} == {
         "sequence_output": ((3, 7, 32), "float32"),

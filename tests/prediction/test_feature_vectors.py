@@ -43,7 +43,7 @@ def test_layers_are_joined(pretrained, classifier):
     assert extract_features(pretrained, []).shape == (0, 32)
 
 
-def test_files(tmp_path):
+def test_vectors_are_saved_as_npy_and_safetensors(tmp_path):
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
     save_features(tmp_path / "a.npy", rows)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), rows)

@@ -39,7 +39,7 @@ def test_bars_need_as_many_labels():
         bar_chart(["a"], [1, 2], title="t")
 
 
-def test_lines():
+def test_lines_have_a_common_axis():
     svg = parse(line_chart({"loss": ([0, 10, 20], [4.0, 2.0, 0.0]), "other": ([0, 20], [0.0, 4.0])}, title="t"))
     first, second = svg.findall("polyline")
     assert first.get("points") == "64,26 386,106 708,186"  # below a row of names

@@ -15,7 +15,7 @@ def test_numbers():
     assert (percent(0.12345), percent(None), percent(0.5, 0)) == ("12.35%", "–", "50%")
 
 
-def test_table():
+def test_a_table_escapes_text_and_groups_digits():
     assert table([("<a>", 1000)], header=("Name", "Count"), caption="All") == (
         "<table><caption>All</caption><tr><th>Name</th><th>Count</th></tr>"
         '<tr><td>&lt;a&gt;</td><td class="number">1,000</td></tr></table>'

@@ -37,7 +37,7 @@ from kbert.sources.source import Source, describe_formats
         ("a.txt", "[[link]] and words", "text"),
     ],
 )
-def test_detection(tmp_path, name, content, expected):
+def test_the_format_of_a_file_is_detected(tmp_path, name, content, expected):
     (tmp_path / name).write_text(content, encoding="utf-8")
     assert detect_format(tmp_path / name) == expected
 

@@ -65,7 +65,7 @@ def test_all_words_of_the_tokenizer_are_learnt_with_the_tag_of_the_given_word(vo
     assert rows.targets["labels"].values.tolist() == [-1, 1, 0, -1, -1, 0, 2, -1, -1, -1, 2, -1, -1]
 
 
-def test_scores():
+def test_scores_of_tags_leave_words_without_a_tag_out():
     examples = [tagged("the cat sat", "DET NOUN VERB"), tagged("a \u200b mat", "_ DET NOUN")]
     answers = {
         "count": np.array([3, 2]),

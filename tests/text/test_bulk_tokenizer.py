@@ -80,7 +80,7 @@ def test_blocks_and_forgotten_words(vocabulary, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased", "bert-base-chinese"])
-def test_goldens(goldens, data, name):
+def test_ids_are_those_of_the_original(goldens, data, name):
     """12,045 texts with the ids of the original."""
     with gzip.open(goldens / f"tokenizer-{name}.jsonl.gz", "rt", encoding="utf-8") as handle:
         rows = [json.loads(line) for line in handle]

@@ -52,7 +52,7 @@ def original_words(text, lowercase):
         (" \t\r\n\0", [], []),
     ],
 )
-def test_words(text, uncased, cased):
+def test_words_of_cased_and_uncased_text(text, uncased, cased):
     assert Normalizer(lowercase=True).words(text) == uncased
     assert Normalizer(lowercase=False).words(text) == cased
 
@@ -85,7 +85,7 @@ def test_words_are_the_originals(text, lowercase):
     assert [word.text for word in normalizer.words_with_sources(text)] == words
 
 
-def test_sources():
+def test_words_know_the_places_of_their_characters():
     assert Normalizer(lowercase=True).words_with_sources(" E\u0301\u200dÀ!") == [
         ("ea", [1, 4], [2, 5]),
         ("!", [5], [6]),

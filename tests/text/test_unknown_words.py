@@ -6,7 +6,7 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.unknown_words import describe_unknown, long_words, unknown_words
 
 
-def test_example():
+def test_the_examples_in_the_docstrings():
     found = doctest.testmod(kbert.text.unknown_words)
     assert (found.attempted, found.failed) == (2, 0)
 

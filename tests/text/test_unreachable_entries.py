@@ -39,11 +39,11 @@ def test_a_cased_vocabulary_with_lower_casing(data):
         ("NASA", {"added_tokens": [AddedToken("NASA")]}, {}),
     ],
 )
-def test_reasons(tokens, settings, expected):
+def test_entries_are_found_with_the_reason(tokens, settings, expected):
     assert found(tokens, **settings) == expected
 
 
-def test_a_sentence():
+def test_the_message_names_entries_and_a_way_out():
     assert describe_unreachable("capitals", ["A", "Be", "##C", "Do"], 1200, "vocab.txt") == (
         "capitals in 4 of the 1,200 entries of vocab.txt ('Be', 'Do', 'A' …): no text ever gives these, since they "
         "hold capitals, and text is lower-cased; add --cased if the vocabulary is of cased text"

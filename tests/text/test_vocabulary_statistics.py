@@ -48,7 +48,7 @@ def test_what_is_shown_does_not_depend_on_when_the_rest_is_forgotten(vocabulary,
     assert count(vocabulary, *lines, shown=2).most_split() == expected
 
 
-def test_kinds(vocabulary):
+def test_entries_are_counted_by_kind(vocabulary):
     tokens = ["[CLS]", "[unused12]", "##s", "##", "a", "中", "cat", "[unused]"]
     assert [kind_of(token) for token in tokens] == [
         *["special", "unused", "piece", "word", "character", "character", "word", "word"]
@@ -84,7 +84,7 @@ def test_scripts_of_entries():
     assert entry_scripts(vocabulary) == {"Latin": 2, "Han": 2, "number": 1}
 
 
-def test_sample(tmp_path, vocabulary):
+def test_a_sample_is_counted_for_all_vocabularies(tmp_path, vocabulary):
     path = tmp_path / "text.txt"
     path.write_text("The cat\n\nsat\n")
     both = [VocabularyStatistics(Tokenizer(vocabulary)), VocabularyStatistics(Tokenizer(vocabulary, lowercase=False))]

@@ -92,7 +92,7 @@ def test_pairs_prefer_rare_items():
     assert draw_pairs([["a"], []], {"a": Item("a", "a")}, 5) == []
 
 
-def test_folders(tables, data_path, tmp_path):
+def test_folders_that_cannot_be_prepared_or_read(tables, data_path, tmp_path):
     with pytest.raises(RecommenderError, match="expected a new folder for --output"):
         prepare_folder(*tables, data_path, like_from=4.0, pairs=10)
     with pytest.raises(RecommenderError, match="expected users with at least 5 ratings of 9 or more"):

@@ -45,7 +45,7 @@ def test_nothing_counted_is_no_error(vocabulary):
     assert (facts["fill_rate"], facts["masked"], facts["random_next"]) == (0, 0, None)
 
 
-def test_marks():
+def test_words_with_the_fate_of_masked_tokens():
     example = MaskedExample(
         ["[CLS]", "the", "[MASK]", "##s", "ran", "[SEP]"], {2: "cat", 3: "##ed", 4: "ran"}, None, ""
     )

@@ -3,7 +3,7 @@ import struct
 from kbert.corpus.records.frames import frame_record, is_header
 
 
-def test_frame():
+def test_a_frame_has_length_and_checksums():
     """CRC-32C of "123456789" is 0xE3069283 (RFC 3720's check value), masked by rotation and a constant."""
     frame = frame_record(b"123456789")
     assert struct.unpack("<Q", frame[:8]) == (9,)

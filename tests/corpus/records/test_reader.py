@@ -70,7 +70,7 @@ def test_pieces_do_not_matter(plain, monkeypatch):
     assert read(path, strict=True) == (WHOLE, [])
 
 
-def test_nothing(write):
+def test_an_empty_file_has_no_records_and_no_damages(write):
     assert read(write(b"")) == ([], [])
 
 

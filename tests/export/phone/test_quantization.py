@@ -53,7 +53,7 @@ def operations(content):
 
 
 @pytest.mark.long
-def test_sizes(files):
+def test_quantized_files_are_smaller(files):
     sizes = {name: len(content) / len(files["none"]) for name, content in files.items()}
     assert sizes["int8"] < 0.30
     assert sizes["int4"] < 0.18

@@ -25,7 +25,7 @@ def test_values_of_another_kind(kind, value, expected):
         read_settings({"x": value}, {"x": getattr(saved_settings, kind)})
 
 
-def test_values():
+def test_known_settings_are_read_and_others_left_out():
     kinds = {
         "paired": saved_settings.flag,
         "mean": saved_settings.number,

@@ -16,7 +16,7 @@ CHOICES = ("one", "two", "three")
         (["two", "one"], "text"),
     ],
 )
-def test_detection(labels, expected):
+def test_the_format_of_labels_is_detected(labels, expected):
     assert detect_label_format([(label, CHOICES) for label in labels], "a.csv") == expected
 
 

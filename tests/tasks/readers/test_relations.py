@@ -65,7 +65,7 @@ def test_the_text_of_semeval(tmp_path):
         },
     ],
 )
-def test_objects(tmp_path, row):
+def test_json_objects_are_read(tmp_path, row):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(row) + "\n")
     (found,) = read(path)

@@ -37,7 +37,7 @@ def write(folder, name, text):
     return path
 
 
-def test_smart(tmp_path):
+def test_documents_in_the_format_of_smart(tmp_path):
     path = write(tmp_path, "cran.all", SMART)
     assert list(read_documents(path)) == [
         Document("1", "wings in a slipstream . a study was made .", 1),

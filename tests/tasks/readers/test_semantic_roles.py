@@ -33,7 +33,7 @@ def write(path, *rows):
     return path
 
 
-def test_objects(tmp_path):
+def test_json_objects_are_read(tmp_path):
     path = write(tmp_path / "a.jsonl", ROW, {"text": "Nothing", "predicates": []})
     roles = (Span(0, 3, "ARG0"), Span(9, 12, "ARG2"))
     assert read(path) == [

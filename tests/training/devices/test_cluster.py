@@ -75,7 +75,7 @@ def test_kubernetes_needs_the_number_of_the_pod(monkeypatch):
         find_cluster()
 
 
-def test_none():
+def test_missing_addresses_of_workers_are_an_error():
     with pytest.raises(
         UsageError, match=r"^multi-worker training needs the addresses of its workers: .* Received: none of them$"
     ):

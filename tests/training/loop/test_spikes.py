@@ -34,7 +34,7 @@ def test_without_a_threshold_any_number_will_do():
         SpikeDetector(0)
 
 
-def test_skips():
+def test_batches_behind_a_spike_are_skipped():
     skips = SkippedBatches()
     assert [skips.batch(step) for step in range(4)] == [0, 1, 2, 3]
     skips = skips.rewound(2, 5)  # back to step 2, past batches 2, 3 and 4

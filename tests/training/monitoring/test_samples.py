@@ -59,5 +59,5 @@ def test_pieces_join_to_words(tmp_path, vocabulary):
     assert filled[:3] == ["the", "cats", "ran"]
 
 
-def test_markdown():
+def test_filled_masks_are_bold_in_markdown():
     assert as_markdown(FILLED) == r"the **cat** \#\#s ran \[SEP\] un **cat** (\#\#aff) . \[SEP\]"

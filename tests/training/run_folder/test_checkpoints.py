@@ -33,7 +33,7 @@ def no_warning(message):
     raise AssertionError(message)
 
 
-def test_none(checkpoints):
+def test_a_new_run_has_no_checkpoints(checkpoints):
     assert checkpoints.latest(no_warning) is None
     assert checkpoints.steps() == []
 
