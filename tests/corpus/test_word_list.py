@@ -63,7 +63,7 @@ def test_is_the_plain_algorithm(tokenizer):
         assert marked(tokenizer, sorted(words), text) == [" ".join(expected)]
 
 
-def test_the_first_word_of_each_line_is_read(tmp_path):
+def test_frequencies_and_tags_behind_words_are_left_out(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("北京 34488 ns\n大学 20025\n\nnew york\n动物园\tn\n 北京\n", encoding="utf-8")
     assert read_word_list(path) == ("new york", "动物园", "北京", "大学")
