@@ -32,7 +32,7 @@ class PrivacyOptions(Options):
         None,
         "The norm to which `private` scales down the gradient of each row.",
         above=0,
-        default_help="0.1",
+        default_help="3.0",
     )
     draw_size: int | None = privacy_option(
         None,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-CLIP = 0.1
-"""The norm of clipped gradients. It is far below that of most gradients, so that all rows count about equally; the
-optimizers divide by the size of the gradients, so its value hardly matters (arXiv 2110.05679)."""
+CLIP = 3.0
+"""The norm of clipped gradients. At the start of fine-tuning, gradients of single rows have norms of 2 to 3.5 (measured
+with MiniLM, on SST-2 and banking77, and with all weights, LoRA or BitFit trained), and smaller ones where the model is
+sure of the right answer. A clip far below them gives all rows the same weight, however sure the model is; then the
+commonest label wins in all rows. With clips of 0.1 and 1, the models learnt a constant answer, with 0.1 even without
+noise."""
 EPOCHS = 10.0
 """The number of epochs. The noise of a step grows slower than the number of steps."""
 _DRAW_SIZE = 1024

@@ -65,7 +65,7 @@ def test_the_guarantee_is_in_kbert_json_and_in_the_card(run):
     privacy = Bundle.load(folder).settings["privacy"]
     assert privacy["steps"] == 10
     assert privacy["sampling_rate"] == 0.2
-    assert privacy["clip"] == 0.1
+    assert privacy["clip"] == 3.0
     assert privacy["delta"] == pytest.approx(50**-1.1)
     assert privacy["accountant"] == "RDP"
     assert 3.95 < privacy["epsilon"] <= 4.0
@@ -73,7 +73,7 @@ def test_the_guarantee_is_in_kbert_json_and_in_the_card(run):
     assert privacy["epsilon"] == pytest.approx(spent)
     card = (folder / "README.md").read_text()
     assert "| Privacy | differential privacy of each training row: epsilon 4, delta 0.0135 (adding or" in card
-    assert f"DP-SGD with noise {privacy['noise_multiplier']:.4g}, sampling rate 0.2, 10 steps, clip 0.1" in card
+    assert f"DP-SGD with noise {privacy['noise_multiplier']:.4g}, sampling rate 0.2, 10 steps, clip 3" in card
     assert "| Not private | the names of the labels, the vocabulary, " in card
 
 
@@ -120,7 +120,7 @@ def test_what_is_told(tmp_path, private, caplog):
     told = [record.getMessage() for record in caplog.records if "private: " in record.getMessage()]
     assert told[0].startswith(
         "private: epsilon 4 with delta 0.0303 for each training row. Each of 4 steps draws 12 of 24 rows on average "
-        "(rate 0.5), clips their gradients to 0.1, and adds noise of "
+        "(rate 0.5), clips their gradients to 3, and adds noise of "
     )
     assert told[0].endswith(" times this norm (accountant RDP)")
     assert told[1].startswith("private: epsilon does not cover the names of the labels, ")
