@@ -47,7 +47,7 @@ class BertEncoder(PresetModel, keras.Model):
         UsageError: The dtype policy is not one of these three.
 
     Example:
-        >>> encoder = BertEncoder(preset_config("tiny"))
+        >>> encoder = kbert.BertEncoder(kbert.preset_config("tiny"))
         >>> ids = np.array([[101, 7592, 102]])
         >>> encoder({"input_word_ids": ids, "input_mask": ids > 0, "input_type_ids": ids * 0})["pooled_output"].shape
         TensorShape([1, 128])

@@ -64,8 +64,9 @@ class Predictor:
 
     Example:
         >>> model = kbert.load("RUN")
-        >>> model.predict(["a fine film"])
-        [{'text': 'a fine film', 'label': '1', 'probabilities': {'0': 0.02, '1': 0.98}}]
+        >>> (answer,) = model.predict(["the cat sat"])
+        >>> answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+        True
     """
 
     def __init__(

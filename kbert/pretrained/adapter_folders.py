@@ -75,7 +75,8 @@ def extract_adapter(run: files.PathLike, *, options: ExtractAdapterOptions) -> N
 
     Example:
         >>> kbert.extract_adapter("RUN", output="copy")
-        >>> sorted(path.name for path in pathlib.Path("copy").iterdir())
+        >>> import os
+        >>> sorted(os.listdir("copy"))
         ['adapter_config.json', 'adapter_model.safetensors', 'kbert.json']
     """
     output = files.check_new_folder(options.output)

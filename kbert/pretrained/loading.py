@@ -24,8 +24,8 @@ def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> ke
 
     Example:
         >>> model = kbert.load_model("RUN")
-        >>> model.encoder.config.hidden_size
-        128
+        >>> type(model).__name__
+        'ClassificationModel'
 
     Raises:
         BundleError: Tensors are missing or unexpected, their shapes contradict config.json, or kbert does not support

@@ -48,9 +48,9 @@ class Tokenizer:
             `TokenizerSettings`.
 
     Example:
-        >>> tokenizer = Tokenizer("vocab.txt", lowercase=True)
-        >>> tokenizer.encode("Café au lait").tokens
-        ['[CLS]', 'cafe', 'au', 'lait', '[SEP]']
+        >>> tokenizer = kbert.Tokenizer("vocab.txt", lowercase=True)
+        >>> tokenizer.encode("The cats sat.").tokens
+        ['[CLS]', 'the', 'cat', '##s', 'sat', '.', '[SEP]']
 
     Raises:
         VocabularyError: The vocabulary is invalid.

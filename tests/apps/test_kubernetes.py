@@ -179,7 +179,7 @@ def test_labels_name_versions_that_are_served():
 
 
 def test_the_command_of_the_readme_moves_the_label(tmp_path):
-    (command,) = re.findall(r"^    (sed -i .*)$", (FOLDER / "README.md").read_text(), re.M)
+    (command,) = re.findall(r"^(sed -i .*)$", (FOLDER / "README.md").read_text(), re.M)
     shutil.copy(FOLDER / "models.config", tmp_path)
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
     sentiment = models((tmp_path / "models.config").read_text())["sentiment"]

@@ -1,49 +1,22 @@
-"""The pages that readers follow step by step, run as they stand there."""
-
-import contextlib
-import io
-import re
-import shlex
-from pathlib import Path
+"""The pages that readers follow step by step, run as they are, and compared with what they say."""
 
 import pytest
-from click.testing import CliRunner
+from documentation.blocks import REPOSITORY, blocks_of, commands_of
+from documentation.session import SMALLER
 
-from kbert.cli.main import main
+import kbert
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = REPOSITORY / "docs"
 
 
 def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
-
-
-def make_data(page="first-hour.md"):
-    """Runs the program that makes the data of the first hour, in the current folder; returns what it prints."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(blocks(page, "python")[0], page, "exec"), {})
-    return printed.getvalue()
+    return [block.code for block in blocks_of(DOCS / page) if block.language == language]
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(command):
-    """Runs a command of the page, which must end well; returns everything that it prints."""
-    result = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def test_the_data_of_the_first_hour_is_what_the_page_says(here):
-    printed = make_data()
-    assert printed in (DOCS / "first-hour.md").read_text(encoding="utf-8")
-    assert (here / "train.csv").read_text(encoding="utf-8").count("\n") == 241
-    assert (here / "test.csv").read_text(encoding="utf-8").count("\n") == 61
+def whole(monkeypatch):
+    """Commands run as the pages have them, with all of their steps."""
+    monkeypatch.setattr("documentation.session.SMALLER", dict.fromkeys(SMALLER, ()))
 
 
 def test_the_pages_in_chinese_have_the_same_programs_and_commands():
@@ -52,43 +25,61 @@ def test_the_pages_in_chinese_have_the_same_programs_and_commands():
             assert blocks(f"zh/{page}", language) == blocks(page, language)
 
 
-def test_the_first_commands_of_the_first_hour_print_what_the_page_says(here):
-    make_data()
+def test_the_beginning_of_the_first_hour_prints_what_the_page_says(reader, whole):
+    session = reader("docs/first-hour.md")
     page = (DOCS / "first-hour.md").read_text(encoding="utf-8")
-    commands = [line for block in blocks("first-hour.md", "sh") for line in joined(block) if "kbert" in line]
-    for start in ("kbert vocab train", "kbert vocab inspect", "kbert corpus build"):
-        command = next(line for line in commands if line.startswith(start))
-        printed = run(command)
-        assert printed.strip(), command
+    until_corpus = page[: page.index("## 5.")].count("\n")
+    for block in blocks_of(DOCS / "first-hour.md"):
+        if block.line < until_corpus:
+            session.run(block)
+    assert len(session.printed) == 4
+    for code, printed in session.printed.items():
+        assert printed.strip(), code
         for line in printed.strip().splitlines():
             assert line.strip() in page, line
+    for name, rows in {"train.csv": 241, "test.csv": 61}.items():
+        with open(name, encoding="utf-8") as file:
+            assert len(file.readlines()) == rows
 
 
 @pytest.mark.slow
-def test_the_first_hour_ends_with_a_good_classifier(here):
-    make_data()
-    for block in blocks("first-hour.md", "sh"):
-        for line in joined(block):
-            if line.startswith("kbert ") and not line.startswith(("kbert serve", "kbert --version")):
-                run(line)
-    assert (here / "classifier" / "report.html").is_file()
-    assert (here / "saved_models" / "requests" / "1" / "saved_model.pb").is_file()
-    assert (here / "requests.tflite").is_file()
-    assert '"accuracy": 1.0' in run("kbert evaluate classifier --data test.csv --json")
+def test_the_first_hour_ends_with_a_good_classifier(reader, whole, tmp_path):
+    session = reader("docs/first-hour.md")
+    for block in blocks_of(DOCS / "first-hour.md"):
+        session.run(block)
+    (served,) = (answer for words, answer in session.printed.items() if words.startswith("curl "))
+    assert served["predictions"][0]["label"] == "delivery"
+    assert kbert.load("classifier").evaluate("test.csv")["accuracy"] == 1.0
+    for name in ("classifier/report.html", "saved_models/requests/1/saved_model.pb", "requests.tflite"):
+        assert (tmp_path / "here" / name).is_file()
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_page_for_keras_runs_from_top_to_bottom(here):
-    names = {}
-    for place, block in enumerate(blocks("keras-first-steps.md", "python")):
-        exec(compile(block, f"block {place} of keras-first-steps.md", "exec"), names)
-    assert names["history"].history["accuracy"][-1] > 0.9
-    answer = names["kbert"].load("films").predict(["a warm story"])[0]
+def test_the_page_for_keras_runs_from_top_to_bottom(reader, tmp_path):
+    session = reader("docs/keras-first-steps.md")
+    for block in blocks_of(DOCS / "keras-first-steps.md"):
+        session.run(block)
+    assert session.names["history"].history["accuracy"][-1] > 0.9
+    answer = kbert.load("films").predict(["a warm story"])[0]
     assert answer["label"] == "good"
-    assert (here / "saved_models" / "films" / "1" / "saved_model.pb").is_file()
+    assert (tmp_path / "here" / "saved_models" / "films" / "1" / "saved_model.pb").is_file()
 
 
-def joined(block):
-    """Returns the lines of a block; a line that ends with a backslash goes on in the next one."""
-    return block.replace("\\\n", " ").splitlines()
+# Keras says so of every dataset that does not end in a shuffle.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_page_about_python(reader, small_presets, tmp_path):
+    session = reader("docs/python.md")
+    for block in blocks_of(DOCS / "python.md"):
+        session.run(block)
+    assert session.names["model"].count_params() == session.names["films"].count_params()
+    assert (tmp_path / "here" / "epochs.csv").read_text().count("\n") == 4
+    assert set(kbert.load("films").predict(["a fine film"])[0]["probabilities"]) == {"bad", "good"}
+
+
+def test_commands_of_tutorials_are_found():
+    commands = [
+        each for block in blocks_of(DOCS / "first-hour.md") if block.language == "sh" for each in commands_of(block)
+    ]
+    assert len([command for command in commands if command.program == "kbert"]) > 10
