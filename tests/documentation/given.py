@@ -50,7 +50,6 @@ GIVEN = {
         "model-to-go-on-from": models.pretrained,
         "text.txt": files.text(files.DOCUMENTS),
         "other.txt": models.vocabulary,
-        "records": files.foreign_records,
     },
     "docs/pretraining.md": {
         "wiki": files.folder_of_text(),

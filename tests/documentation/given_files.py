@@ -4,7 +4,6 @@ import csv
 import gzip
 import itertools
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -52,11 +51,12 @@ def lines_of_json(*values):
 
 # === Text for corpora ===
 
+_WORDS = ("fine", "clever", "warm", "weak", "dull", "terrible")
 DOCUMENTS = "\n\n".join(
-    "\n".join(f"The {thing} is {word}, {other} and new." for word in ("fine", "clever", "warm", "weak", "dull"))
-    for thing, other in itertools.product(("film", "story", "plot", "mess"), ("terrible", "dull"))
+    "\n".join(f"The {thing} is {word}, {first} and {second}." for word in _WORDS[:5])
+    for thing, first, second in itertools.product(("film", "story", "plot", "mess"), _WORDS[:4], _WORDS)
 )
-"""Eight documents of five sentences."""
+"""96 documents of five sentences."""
 
 
 def folder_of_text(name="a.txt"):
@@ -72,30 +72,15 @@ def folder_of_text(name="a.txt"):
     return write
 
 
-def _build(path, **options):
-    """Builds a corpus with the vocabulary of the given models."""
+def corpus(path):
+    """Writes a corpus with the vocabulary of the given models."""
     from documentation.given_models import vocabulary
 
     with tempfile.TemporaryDirectory() as folder:
         source, vocab = Path(folder, "text.txt"), Path(folder, "vocab.txt")
         source.write_text(DOCUMENTS)
         vocabulary(vocab)
-        kbert.build_corpus([source], vocab=vocab, output=path, sequence_length=64, workers=1, **options)
-
-
-def corpus(path):
-    """Writes a corpus of kbert."""
-    _build(path)
-
-
-def foreign_records(path):
-    """Writes a folder of records, as the code of google-research/bert writes them."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "corpus")
-        _build(made, masking="static", feature_names="original", compression="none")
-        Path(path).mkdir()
-        for place, shard in enumerate(sorted(made.glob("*.tfrecord*"))):
-            shutil.copy(shard, Path(path, f"{place}.tfrecord"))
+        kbert.build_corpus([source], vocab=vocab, output=path, sequence_length=64, workers=1)
 
 
 # === Tables and files of tasks ===
