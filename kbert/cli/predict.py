@@ -109,6 +109,7 @@ def predict(
         raise UsageError("--features needs --output FILE, which must end in .npy or .safetensors")
     if output and not (features or input):
         raise UsageError("--output is for --input FILE or for --features. Received: TEXTs; leave --output out")
+    _refuse_unused(texts, pairs, features, output_format, settings)
     if settings["resume"] and (features or not output):
         raise UsageError("--resume continues a command with --input and --output. Received: no such command")
     if settings["runner"] and (features or not output):
@@ -173,6 +174,33 @@ def predict(
     else:
         predictions = loaded.predict(*given_texts(loaded, texts, pairs), options=how)
     _print(loaded, UnknownTexts(loaded).watch(predictions), chosen_format, how.keep_columns)
+
+
+def _refuse_unused(
+    texts: tuple[str, ...], pairs: tuple[str, ...], features: bool, output_format: str | None, settings: dict[str, Any]
+) -> None:
+    """Checks that no option is given that this form of the command does not use.
+
+    Raises:
+        UsageError: There is such an option.
+    """
+    given = options.given(click.get_current_context(), settings)
+    if pairs and features:
+        raise UsageError("--features are vectors of single texts. Received: --pair, too; leave it out")
+    if pairs and not texts:
+        raise UsageError("--pair is for TEXTs. Received: --input FILE; name the column with --pair-column instead")
+    described = " ".join(options.spellings(options.chosen_reading(given)))
+    if texts and described:
+        raise UsageError(f"expected --input FILE beside {described}. Received: TEXTs; leave {described} out")
+    of_predictions = [*options.spellings(given, ["keep_columns"]), *["--output-format"] * (output_format is not None)]
+    if features and of_predictions:
+        unused = " ".join(of_predictions)
+        raise UsageError(f"expected --features without {unused}. Received: both; leave {unused} out")
+    of_features = " ".join(options.spellings(given, _ONLY_FEATURES))
+    if of_features and not features:
+        raise UsageError(
+            f"expected --features beside {of_features}. Received: no --features; add it, or leave {of_features} out"
+        )
 
 
 def given_texts(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:

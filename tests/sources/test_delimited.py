@@ -70,6 +70,9 @@ def test_rows_that_cannot_be(tmp_path, monkeypatch, content, message):
         ("one; two\n", ","),
         ("a,b;c\n", ","),
         ('"a,b";c\nd;e\n', ";"),
+        ('"a";"b"\n"c; d";"e"\n', ";"),
+        ('"a"|"b"\n"c\n|d|";"e"|"f"\n', "|"),
+        ('a;b\n5" c;d\ne;f\n', ";"),  # a quotation mark that is text
         ("text\na;b\n", ","),
         ("", ","),
     ],
