@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.readers.retrieval_collections import Document, find_document_columns, read_documents
+
+_LOG = logging.getLogger("kbert")
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"
@@ -122,6 +125,8 @@ def build_index(
                 if progress:
                     progress(done, total)
         vectors.flush()
+        if bad.count:
+            _LOG.warning("%s: %s", options.input, bad.summary)
         if faiss:
             graph = faiss.IndexHNSWFlat(width, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
             for start in range(0, total, _COMPARED_AT_ONCE):

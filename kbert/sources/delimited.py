@@ -25,7 +25,8 @@ def split_rows(
 ) -> Iterator[tuple[int, list[str] | csv.Error]]:
     """Splits lines into cells. All CSV and TSV files are read by this function.
 
-    Empty lines are skipped, and so is a first line such as "sep=;", which Excel writes.
+    Empty lines are skipped, and so is a first line such as "sep=;", which Excel writes. If quoted cells follow spaces,
+    as in `1, "a, b"`, spaces at the beginning of cells are left out.
 
     Args:
         blocks: The lines of the file, as `kbert.files.read_line_blocks` yields them.
@@ -44,17 +45,22 @@ def split_rows(
                     yield number, line.split(delimiter)
         return
     start = 0  # the line where the current row begins; 0 between rows
+    blocks = iter(blocks)
+    head = next(blocks, (1, []))
+    # A quotation mark behind a delimiter and spaces begins a cell, unless it ends one that ends so, or is doubled.
+    mark = re.escape(delimiter)
+    spaced = re.compile(rf'{mark} +"(?!"|{mark}|\r?$)', re.MULTILINE).search("\n".join(head[1]))
 
     def numbered() -> Iterator[str]:
         nonlocal start
-        for first, block in blocks:
+        for first, block in itertools.chain([head], blocks):
             for number, line in enumerate(block, start=first):
                 if number == 1 and _EXCEL_MARK.fullmatch(line):
                     continue
                 start = start or number
                 yield line + "\n"
 
-    rows = csv.reader(numbered(), delimiter=delimiter, strict=strict)
+    rows = csv.reader(numbered(), delimiter=delimiter, strict=strict, skipinitialspace=spaced is not None)
     while True:
         start = 0
         try:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kbert.options import OptionError, OptionInfo, option_infos
+from kbert.options import OptionError, OptionInfo, option_error, option_infos
 from kbert.tasks.options import TaskOptions
 
 COLUMNS_SECTION = "Columns"
@@ -74,13 +74,19 @@ class TaskInfo:
             targets: Whether the columns of targets are included.
 
         Raises:
-            UsageError: The task has no such role.
+            UsageError: The task has no such role, or the name of a column that it needs is empty.
         """
         roles = {column.role: column for column in self.columns}
         for role, name in given.items():
             if name is not None and role not in roles:
                 has = f"it has {', '.join(map(repr, roles))}" if roles else "it reads no tables"
                 raise self._unknown(f"the task {self.name} has no column {role!r}; {has}", f"{role}_column")
+            if name == "" and roles[role].default and (targets or not roles[role].target):
+                raise option_error(
+                    lambda spell, option=f"{role}_column": (  # type: ignore[misc]
+                        f"{spell(option)} must name a column, since {self.name} needs one. Received: an empty name"
+                    )
+                )
         chosen = {role: given.get(role) or column.default for role, column in roles.items()}
         return {role: name for role, name in chosen.items() if name and (targets or not roles[role].target)}
 

@@ -49,6 +49,9 @@ def test_columns_and_options_are_split():
         with pytest.raises(OptionError) as problem:
             info.split(unknown)
         assert problem.value.command_line_message == f"{spelled} is not for classification; leave it out"
+    with pytest.raises(UsageError, match=r"^label_column must name a column, since classification needs one\. Rec"):
+        info.split({"label_column": ""})
+    assert info.choose_columns({"label": "", "pair": ""}, targets=False) == {"text": "text"}
     columns, options = task_info("question-answering").split({"stride": 5})
     assert columns == {"question": "question", "context": "context", "answers": "answers"}
     assert (options.stride, options.max_answer_length, options.n_best, options.by_characters) == (5, None, 5, "auto")
