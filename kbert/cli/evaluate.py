@@ -49,6 +49,12 @@ def evaluate(
             "expected --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one. Received: "
             f"{'neither' if data is None else 'both'}; give one of the two"
         )
+    given = options.given(click.get_current_context(), settings)
+    if corpus is not None and given:
+        names = " ".join(options.spellings(given))
+        raise UsageError(f"expected --data FILE beside {names}. Received: --corpus; leave {names} out")
+    if "explained_examples" in given and not settings["faithfulness"]:
+        raise UsageError("--explained-examples is for --faithfulness. Received: no --faithfulness; add it")
     if precision != "float32" and corpus is None:
         raise UsageError(f"--precision is for --corpus FOLDER. Received: --precision {precision}; leave it out")
     use = options.loading(settings, paired=bool(settings["pair_column"]))

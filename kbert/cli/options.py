@@ -222,6 +222,17 @@ def given(ctx: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def spellings(settings: Mapping[str, Any], names: Iterable[str] | None = None) -> list[str]:
+    """Returns the options as the user writes them, such as "--text-column".
+
+    Args:
+        settings: The options by name.
+        names: The options to return, of those in `settings`; None stands for all.
+    """
+    parameters = {parameter.name: parameter for parameter in click.get_current_context().command.params}
+    return [parameters[name].opts[0] for name in (settings if names is None else names) if name in settings]
+
+
 def _defaults(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> str:
     """Returns the default and the bounds, as the help shows them."""
     default = command_text(info.default_help, infos)

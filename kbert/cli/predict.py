@@ -97,6 +97,7 @@ def predict(
     answers.jsonl --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
     _check_places(texts, input, output, features=features, settings=settings)
+    _refuse_unused(texts, pairs, output_format, features=features, settings=settings)
     how = PredictOptions(batch_size=settings["batch_size"], keep_columns=settings["keep_columns"])
     if features:
         chosen = features_options(settings, how.batch_size)
@@ -153,6 +154,38 @@ def _check_places(
         raise UsageError("--resume continues a command with --input and --output. Received: no such command")
     if settings["runner"] and (features or not output):
         raise UsageError("--runner is for --input FILE and --output FILE. Received: another command; leave it out")
+
+
+def _refuse_unused(
+    texts: tuple[str, ...],
+    pairs: tuple[str, ...],
+    output_format: str | None,
+    *,
+    features: bool,
+    settings: Mapping[str, Any],
+) -> None:
+    """Checks that no option is given that this form of the command does not use.
+
+    Raises:
+        UsageError: There is such an option.
+    """
+    given = options.given(click.get_current_context(), settings)
+    if pairs and features:
+        raise UsageError("--features are vectors of single texts. Received: --pair, too; leave it out")
+    if pairs and not texts:
+        raise UsageError("--pair is for TEXTs. Received: --input FILE; name the column with --pair-column instead")
+    described = " ".join(options.spellings(options.chosen_reading(given)))
+    if texts and described:
+        raise UsageError(f"expected --input FILE beside {described}. Received: TEXTs; leave {described} out")
+    of_predictions = [*options.spellings(given, ["keep_columns"]), *["--output-format"] * (output_format is not None)]
+    if features and of_predictions:
+        unused = " ".join(of_predictions)
+        raise UsageError(f"expected --features without {unused}. Received: both; leave {unused} out")
+    of_features = " ".join(options.spellings(given, ONLY_FEATURES))
+    if of_features and not features:
+        raise UsageError(
+            f"expected --features beside {of_features}. Received: no --features; add it, or leave {of_features} out"
+        )
 
 
 def _chosen_format(output_format: str | None, output: str | None, *, as_json: bool) -> str:

@@ -36,6 +36,13 @@ def search(
             f"expected queries, or both --queries FILE and --judgements FILE. Received: {received or 'nothing'}; give "
             "one of the two"
         )
+    given = options.given(click.get_current_context(), settings)
+    if "depth" in given and not settings["rerank"]:
+        raise UsageError("expected --rerank MODEL beside --depth. Received: no --rerank; leave --depth out, or add it")
+    if judgements and "top" in given:
+        raise UsageError(
+            "--top is for QUERYs. Received: --judgements, whose metrics have their own depths; leave it out"
+        )
     chosen = SearchOptions(**settings)
     import_tensorflow()
     from kbert.retrieval.search import measure_search

@@ -221,11 +221,16 @@ class Bundle:
                 )
             return [f"LABEL_{index}" for index in range(count)]
         keys = {str(index) for index in range(len(names))} if isinstance(names, dict) else set()
-        if not names or keys != set(map(str, names)) or not all(isinstance(name, str) for name in names.values()):
+        # Some folders have numbers as names, which Transformers accepts.
+        if (
+            not names
+            or keys != set(map(str, names))
+            or not all(isinstance(each, (str, int)) for each in names.values())
+        ):
             raise BundleError(
                 f'config.json: expected id2label to be an object {{"0": "a label", "1": …}}. Received: {shown(names)}'
             )
-        by_index = {int(index): name for index, name in names.items()}
+        by_index = {int(index): str(name) for index, name in names.items()}
         return [by_index[index] for index in range(len(by_index))]
 
     def _tensors_to_store(self) -> dict[str, np.ndarray]:

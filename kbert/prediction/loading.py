@@ -45,7 +45,8 @@ def load(model: PathLike, *, options: LoadOptions) -> Predictor:
         task = _abstaining(task, options.abstain_below)
     prompts = (options.prompt, options.prompt_name, options.pair_prompt)
     if any(prompt is not None for prompt in prompts):
-        task = embedding_task(task, "--prompt").with_prompt(*prompts)
+        names = (name for name in ("prompt", "prompt_name", "pair_prompt") if getattr(options, name) is not None)
+        task = embedding_task(task, f"--{next(names).replace('_', '-')}").with_prompt(*prompts)
     changes = options.changes()
     if changes:
         task = generation_task(task, next(iter(changes))).with_decoding(**changes)

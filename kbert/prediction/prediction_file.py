@@ -72,6 +72,12 @@ def predict_to_file(
                 f"{spell('output')} must name a new file. Received: {output}, which exists; remove it, or name another"
             )
         )
+    if files.is_compressed(output):
+        raise option_error(
+            lambda spell: (
+                f"{spell('output')} is written without compression. Received: {output}; leave {output.suffix} out"
+            )
+        )
     if options.runner is not None:
         check_runner(options.runner, options.runner_options)
         return predict_on_beam(model, input, options, reading)

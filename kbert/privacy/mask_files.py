@@ -74,11 +74,13 @@ def _masked(records: Iterator[MaskableRecord], masker: Masker, tag: Tag | None) 
 def _targets(paths: Sequence[Path], output: Path) -> list[Path]:
     """Returns the file to write for each file that is read."""
     if len(paths) == 1 and not output.is_dir():
+        if files.is_compressed(output):
+            raise UsageError(f"--output is written without compression. Received: {output}; leave {output.suffix} out")
         targets = [output]
     else:
         if output.exists() and not output.is_dir():
             raise UsageError(f"--output must be a folder for {len(paths)} files. Received: the file {output}")
-        names = [path.stem if path.suffix in files.COMPRESSED else path.name for path in paths]
+        names = [path.stem if files.is_compressed(path) else path.name for path in paths]
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.readers.retrieval_collections import Document, find_document_columns, read_documents
+
+_LOG = logging.getLogger("kbert")
 
 _EMBEDDED_AT_ONCE = 1024
 _QUERY_PROMPTS = ("query",)
@@ -95,9 +98,12 @@ def build_index(
     width = predictor.config.hidden_size
     with files.atomic_directory(output) as folder:
         vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(options.dtype), (total, width))
-        documents = read_documents(options.input, columns=columns, bad=BadRows(options.skip_bad))
+        bad = BadRows(options.skip_bad)
+        documents = read_documents(options.input, columns=columns, bad=bad)
         embed = functools.partial(_embed, predictor, batch_size=options.batch_size, similarity=similarity)
         _write_documents(folder, documents, embed, vectors, progress)
+        if bad.count:
+            _LOG.warning("%s: %s", options.input, bad.summary)
         if options.ann:
             _write_graph(folder, vectors)
         del vectors

@@ -44,7 +44,7 @@ class BuildIndexOptions(EngineOptions):
     id_column: str | None = option(
         None,
         'Column, or key, of ids: a name, a 1-based number, or "" to number documents by their lines.',
-        default_help="_id or id, if there is one",
+        default_help="_id, id or another usual name such as docid, if there is one",
         section=COLUMNS_SECTION,
     )
     pooling: str | None = option(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kbert.errors import BundleError, DataError
+from kbert.errors import BundleError, DataError, shown
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
@@ -18,6 +19,7 @@ from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.ranking import run_metrics
 from kbert.tasks.readers.retrieval_collections import read_judgements, read_queries
 
+_LOG = logging.getLogger("kbert")
 MEASURED = 100
 """The results of each query that metrics look at."""
 
@@ -130,6 +132,16 @@ def measure_search(
         raise DataError(
             f"expected judgements of the queries in {queries}. Received: none; give the qrels of this collection",
             judgements,
+        )
+    missing = [query for query in gains if query not in asked]
+    if missing:
+        _LOG.warning(
+            "%s: %d of %d judged queries are left out, since they are not in %s (first: %s)",
+            judgements,
+            len(missing),
+            len(gains),
+            queries,
+            shown(missing[0]),
         )
     results = search(index, [asked[query].text for query in judged], options=options.replace(top=MEASURED))
     run = {query: [result["id"] for result in found] for query, found in zip(judged, results, strict=True)}

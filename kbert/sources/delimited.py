@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from kbert import files
 from kbert.errors import DataError
@@ -24,7 +25,8 @@ def split_rows(
 ) -> Iterator[tuple[int, list[str] | csv.Error]]:
     """Splits lines into cells. All CSV and TSV files are read by this function.
 
-    Empty lines are skipped, and so is a first line such as "sep=;", which Excel writes.
+    Empty lines are skipped, and so is a first line such as "sep=;", which Excel writes. If quoted cells follow spaces,
+    as in `1, "a, b"`, spaces at the beginning of cells are left out.
 
     Args:
         blocks: The lines of the file, as `kbert.files.read_line_blocks` yields them.
@@ -43,17 +45,22 @@ def split_rows(
                     yield number, line.split(delimiter)
         return
     start = 0  # the line where the current row begins; 0 between rows
+    blocks = iter(blocks)
+    head = next(blocks, (1, []))
+    # A quotation mark behind a delimiter and spaces begins a cell, unless it ends one that ends so, or is doubled.
+    mark = re.escape(delimiter)
+    spaced = re.compile(rf'{mark} +"(?!"|{mark}|\r?$)', re.MULTILINE).search("\n".join(head[1]))
 
     def numbered() -> Iterator[str]:
         nonlocal start
-        for first, block in blocks:
+        for first, block in itertools.chain([head], blocks):
             for number, line in enumerate(block, start=first):
                 if number == 1 and _EXCEL_MARK.fullmatch(line):
                     continue
                 start = start or number
                 yield line + "\n"
 
-    rows = csv.reader(numbered(), delimiter=delimiter, strict=strict)
+    rows = csv.reader(numbered(), delimiter=delimiter, strict=strict, skipinitialspace=spaced is not None)
     while True:
         start = 0
         try:
@@ -85,15 +92,35 @@ def delimiter_of(path: files.PathLike, usual: str) -> str:
     mark = _EXCEL_MARK.fullmatch(lines[0]) if lines else None
     if mark:
         return mark[1]
-    some = [re.sub(r'"[^"]*"', "", line) for line in lines if line.strip()][:20]
-    if len(some) < 2 or usual in some[0]:
+    lines = [line for line in lines if line.strip()]
+    # A cell in quotation marks can contain delimiters and line ends. Marks that are text are not in pairs, so that a
+    # pair can span several rows; therefore pairs are looked for in each line first, and then in the whole beginning.
+    for some in (_without_quoted(line) for line in lines), iter(_without_quoted("\n".join(lines)).split("\n")):
+        found = _constant_delimiter(list(itertools.islice(some, 20)), usual)
+        if found is not None:
+            break
+    if found is not None and found != usual:
+        _tell_delimiter(str(path), found)
+    return found or usual
+
+
+def _without_quoted(text: str) -> str:
+    """Returns a text without what is in quotation marks; the marks stay, so that a quoted cell is not empty."""
+    return re.sub(r'"[^"]*"', '""', text)
+
+
+def _constant_delimiter(lines: Sequence[str], usual: str) -> str | None:
+    """Returns the usual delimiter if the first line has it, else another one that all lines have equally often.
+
+    The result is None if there is neither.
+    """
+    if len(lines) < 2 or usual in lines[0]:
         return usual
     for each in _GUESSED:
-        counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells can have any width
-        if each in some[0] and len(counts) == 1:
-            _tell_delimiter(str(path), each)
+        counts = {line.count(each) for line in lines if line.strip(each)}  # rows of empty cells can have any width
+        if each in lines[0] and len(counts) == 1:
             return each
-    return usual
+    return None
 
 
 @functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once

@@ -72,4 +72,6 @@ def read_values(
         try:
             yield number, parse(line)
         except (ValueError, RecursionError) as problem:
-            bad.skip(DataError(f"expected a JSON object a line ({problem})", path, number))
+            # Such a line begins an object that takes several lines; the rest of the file cannot be read either.
+            advice = "; write each object in a line of its own, as `jq -c .` does" if line.strip() == "{" else ""
+            bad.skip(DataError(f"expected a JSON object a line ({problem}){advice}", path, number))

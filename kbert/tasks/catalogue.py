@@ -146,6 +146,8 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 {"text": "anchor", "pair": "positive"},
                 {"text": "query", "pair": "pos", "negative": "neg"},
                 {"text": "query", "pair": "pos"},
+                {"text": "query", "pair": "positive_passages", "negative": "negative_passages"},
+                {"text": "query", "pair": "positive_passages"},
                 {"text": "query", "pair": "positive", "negative": "negative"},
                 {"text": "query", "pair": "positive"},
             ),

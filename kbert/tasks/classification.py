@@ -17,7 +17,7 @@ from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
-from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
+from kbert.tasks.labels import canonical_label, check_label, label_ids, label_names, sorted_labels
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.metrics.decisions import Decisions
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -40,7 +40,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
         label_smoothing: The part of each target that is spread evenly over all classes in the loss (arXiv 1512.00567).
 
     Raises:
-        ValueError: There are fewer than two labels.
+        ValueError: There are fewer than two labels, or two labels are equal.
         UsageError: `label_smoothing` is not in [0, 1).
     """
 
@@ -72,7 +72,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
         self.labels = list(labels)
         self.class_weights = dict(class_weights or {})
         self.label_smoothing = label_smoothing
-        self._ids = {label: index for index, label in enumerate(self.labels)}
+        self._ids = label_ids(self.labels)
         self._spelled = {canonical_label(label): label for label in reversed(self.labels)}
 
     # === Reading ===

@@ -188,6 +188,12 @@ def _without_task(bundle: Bundle, folder: PathLike, wanted: str | None) -> Bundl
     if wanted is not None:
         return BundleError(f"{folder} cannot be read as a model for {wanted} ({bundle.architecture:.80})")
     if bundle.architecture == "BertModel":
+        if any(name.startswith("classifier.") for name in bundle.tensors):
+            return BundleError(
+                f"{folder}: expected the name of the model's class in config.json, since the weights have a "
+                'classifier. Received: no name, or BertModel; write "architectures": ["BertForSequenceClassification"] '
+                "into it if texts have labels, or BertForTokenClassification if tokens have them"
+            )
         return BundleError(
             f"{folder} is an encoder (BertModel) without a task; give --pooling mean, cls or max (in Python pooling=) "
             "for vectors of texts, or fine-tune it with `kbert finetune`"

@@ -76,6 +76,23 @@ def sorted_labels(labels: Collection[str]) -> list[str]:
     return sorted(labels, key=lambda label: (numbers[label], label) if finite else (0.0, label))
 
 
+def label_ids(labels: Sequence[str]) -> dict[str, int]:
+    """Returns the index of each label.
+
+    Example:
+        >>> label_ids(["bad", "good"])
+        {'bad': 0, 'good': 1}
+
+    Raises:
+        ValueError: Two labels are equal, so that answers would not tell them apart.
+    """
+    ids = {label: index for index, label in enumerate(labels)}
+    if len(ids) < len(labels):
+        twice = next(label for index, label in enumerate(labels) if ids[label] != index)
+        raise ValueError(f"labels must have different names. Received: {twice!r} twice")
+    return ids
+
+
 def label_names(labels: Sequence[str]) -> dict[str, Any]:
     """Returns the keys of config.json with which Transformers names the labels, given in the order of the logits."""
     return {

@@ -19,7 +19,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
-from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
+from kbert.tasks.labels import canonical_label, check_label, label_ids, label_names, sorted_labels
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.metrics.decisions import Decisions, logits_of, probabilities_of
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
@@ -60,7 +60,7 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
             named.
 
     Raises:
-        ValueError: There are no labels, or not as many thresholds as labels.
+        ValueError: There are no labels, or not as many thresholds as labels, or two labels are equal.
     """
 
     name: ClassVar[str] = "multilabel"
@@ -91,7 +91,7 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
         self.class_weights = dict(class_weights or {})
         if not self.labels or len(self.thresholds) != len(self.labels):
             raise ValueError(f"thresholds must be as many as labels. Received: {len(self.thresholds)}, {len(labels)}")
-        self._ids = {label: index for index, label in enumerate(self.labels)}
+        self._ids = label_ids(self.labels)
         self._spelled = {canonical_label(label): label for label in reversed(self.labels)}
 
     # === Reading ===

@@ -104,7 +104,9 @@ class ClassificationOptions(LabelOptions):
 class MultilabelOptions(LabelOptions):
     """The options of multilabel classification."""
 
-    label_separator: str = option("|", "The text between labels; JSON lines may have lists.", reading=True)
+    label_separator: str = option(
+        "|", "The text between labels; JSON lines may have lists.", valid=bool, expected="a text", reading=True
+    )
     label_columns: str | None = option(
         None, "Columns of 0 and 1, one for each label, instead of a column of labels.", reading=True
     )

@@ -9,8 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kbert.errors import UsageError
-from kbert.options import OptionInfo, option_infos
+from kbert.options import OptionError, OptionInfo, option_error, option_infos
 from kbert.tasks.options import TaskOptions
 
 COLUMNS_SECTION = "Columns"
@@ -80,13 +79,19 @@ class TaskInfo:
             targets: Whether the columns of targets are included.
 
         Raises:
-            UsageError: The task has no such role.
+            UsageError: The task has no such role, or the name of a column that it needs is empty.
         """
         roles = {column.role: column for column in self.columns}
         for role, name in given.items():
             if name is not None and role not in roles:
                 has = f"it has {', '.join(map(repr, roles))}" if roles else "it reads no tables"
-                raise UsageError(f"the task {self.name} has no column {role!r}; {has}")
+                raise self._unknown(f"the task {self.name} has no column {role!r}; {has}", f"{role}_column")
+            if name == "" and roles[role].default and (targets or not roles[role].target):
+                raise option_error(
+                    lambda spell, option=f"{role}_column": (  # type: ignore[misc]
+                        f"{spell(option)} must name a column, since {self.name} needs one. Received: an empty name"
+                    )
+                )
         chosen = {role: given.get(role) or column.default for role, column in roles.items()}
         return {role: name for role, name in chosen.items() if name and (targets or not roles[role].target)}
 
@@ -115,8 +120,12 @@ class TaskInfo:
         for name in given or {}:
             if name not in infos:
                 has = f"it has {', '.join(infos)}" if infos else "it has none"
-                raise UsageError(f"the task {self.name} has no option {name!r}; {has}")
+                raise self._unknown(f"the task {self.name} has no option {name!r}; {has}", name)
         return self.options(**{name: value for name, value in (given or {}).items() if value is not None})
+
+    def _unknown(self, message: str, option: str) -> OptionError:
+        """Returns the error for an option that other tasks have. The command line has the options of all tasks."""
+        return OptionError(message, f"{OptionInfo(option).spelling} is not for {self.name}; leave it out")
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
         """Splits keyword arguments into the columns by role (from `text_column` and the like) and the options.

@@ -77,3 +77,31 @@ def test_a_data_set_by_name(tmp_path, classifier):
     (folder / "train.jsonl").write_text('{"text": "a dog"}\n{"text": "the cat"}\n')
     result = predict(classifier, "--input", f"hf-datasets:{folder}", "--json")
     assert [json.loads(line)["text"] for line in result.stdout.splitlines()] == ["a dog", "the cat"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "--text-column", "x", "--delimiter", ";"], "expected --input FILE beside --text-column --delimiter. "
+         "Received: TEXTs; leave --text-column --delimiter out"),
+        (["--input", "a.csv", "--pair", "x"], "--pair is for TEXTs. Received: --input FILE; name the column with "
+         "--pair-column instead"),
+        (["a", "--layers", "1"], "expected --features beside --layers. Received: no --features; add it, or leave "
+         "--layers out"),
+        (["--input", "a.csv", "--sequence-length", "9"], "expected --features beside --sequence-length. Received: no "
+         "--features; add it, or leave --sequence-length out"),
+        (["a", "--features", "--output", "f.npy", "--pair", "b"], "--features are vectors of single texts. Received: "
+         "--pair, too; leave it out"),
+        (["--input", "a.csv", "--features", "--output", "f.npy", "--keep-column", "id", "--output-format", "json"],
+         "expected --features without --keep-column --output-format. Received: both; leave --keep-column "
+         "--output-format out"),
+        (["--input", "a.csv", "--output", "f.jsonl.gz"], "--output is written without compression. Received: "
+         "f.jsonl.gz; leave .gz out"),
+    ],
+)  # fmt: skip
+def test_options_that_the_command_would_not_use_are_refused(tmp_path, monkeypatch, classifier, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("id,text\n7,a dog\n")
+    result = predict(classifier, *arguments)
+    assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]

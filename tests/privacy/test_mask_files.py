@@ -108,6 +108,8 @@ def test_a_tagger_adds_its_spans(tmp_path, monkeypatch):
          "as CSV or JSON lines first"),
         ("a.txt", "x", {"output": "a.txt"}, "--output must not be a file that is read. Received: a.txt; choose another "
          "--output"),
+        ("a.txt", "x", {"output": "new.txt.gz"}, "--output is written without compression. Received: new.txt.gz; leave "
+         ".gz out"),
         ("a.txt", "x", {"replacement": "hash", "salt_file": "a.txt"}, "--salt-file must hold at least 16 bytes, since "
          "a short key can be guessed. Received: a.txt with 1; `openssl rand -hex 32` makes a key"),
         ("a.txt", "x", {"salt_file": "a.txt"}, "salt_file needs replacement='hash'. Received: "

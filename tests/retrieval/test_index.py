@@ -82,13 +82,22 @@ def test_half_the_space_and_a_graph(tmp_path, documents, embedder, index):
         ]
 
 
+def test_documents_that_are_skipped_are_told(tmp_path, embedder, logged):
+    path = tmp_path / "docs.jsonl"
+    path.write_text('{"id": "a", "text": "the cat"}\n{"id": "a", "text": "a dog"}\n{"id": "b", "text": ""}\n')
+    assert build_index(embedder, input=path, output=tmp_path / "i", skip_bad=2) == 1
+    (told,) = logged()
+    first = f"{path}:2: the id 'a' must appear once; it is in line 1 too"
+    assert told == f"{path}: 2 bad rows were skipped; the first: {first}; the next: {path}:3"
+
+
 def test_the_same_documents_give_the_same_bytes(tmp_path, documents, embedder, folder):
     build_index(embedder, input=documents, output=tmp_path / "i")
     for name in ("vectors.npy", "texts.jsonl", "offsets.npy"):
         assert (tmp_path / "i" / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_measuring_on_a_collection(tmp_path, index):
+def test_measuring_on_a_collection(tmp_path, index, logged):
     queries = tmp_path / "q.jsonl"
     queries.write_text("".join(json.dumps({"id": f"q{n}", "text": text}) + "\n" for n, text in enumerate(TEXTS[:2])))
     judgements = tmp_path / "qrels.txt"
@@ -96,6 +105,8 @@ def test_measuring_on_a_collection(tmp_path, index):
     metrics = measure_search(index, queries, judgements)
     assert metrics["queries"] == 2
     assert (metrics["mrr"], metrics["recall@1"]) == (1.0, 0.75)
+    left_out = f"1 of 3 judged queries are left out, since they are not in {queries} (first: 'q9')"
+    assert logged() == [f"{judgements}: {left_out}"]
     judgements.write_text("q9 0 d1 1\n")
     with pytest.raises(
         DataError,

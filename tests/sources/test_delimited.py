@@ -20,6 +20,13 @@ def test_each_row_is_a_document_of_lines(tmp_path):
     assert read(tmp_path, content) == [(('one, "two"', "three"), 2), (("four",), 7)]
 
 
+def test_spaces_before_quoted_cells(tmp_path):
+    assert read(tmp_path, 'id, "text"\r\n1, "one, two"\r\n2, three\r\n') == [(("one, two",), 2), (("three",), 3)]
+    # Nothing else is a quoted cell after spaces.
+    content = 'id,text\n1,"one, ""two"""\n2,"three, "\n" 3, ", four\n'
+    assert read(tmp_path, content) == [(('one, "two"',), 2), (("three, ",), 3), ((" four",), 4)]
+
+
 def test_in_tsv_quotation_marks_are_text(tmp_path):
     assert read(tmp_path, 'text\tid\n"one\t1\ntwo"\t2\n', "rows.tsv") == [(('"one',), 2), (('two"',), 3)]
 
@@ -70,6 +77,9 @@ def test_rows_that_cannot_be(tmp_path, monkeypatch, content, message):
         ("one; two\n", ","),
         ("a,b;c\n", ","),
         ('"a,b";c\nd;e\n', ";"),
+        ('"a";"b"\n"c; d";"e"\n', ";"),
+        ('"a"|"b"\n"c\n|d|";"e"|"f"\n', "|"),
+        ('a;b\n5" c;d\ne;f\n', ";"),  # a quotation mark that is text
         ("text\na;b\n", ","),
         ("", ","),
     ],

@@ -110,3 +110,11 @@ def test_a_data_set_by_name_has_the_names_of_classes(tmp_path):
         (1, {"text": "a", "label": "pos", "tags": ["O", "B-X"]}),
         (2, {"text": "b", "label": "", "tags": []}),
     ]
+
+
+def test_an_object_of_several_lines_names_the_way_out(write):
+    path = write("a.jsonl", '{\n  "text": "a"\n}\n')
+    with pytest.raises(
+        DataError, match=r"a\.jsonl:1: expected a JSON object a line \(.*\); write each .* `jq -c \.` does$"
+    ):
+        list(read_objects(path))

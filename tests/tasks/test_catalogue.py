@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kbert.errors import UsageError
+from kbert.options import OptionError
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.catalogue import TASKS, all_columns, all_reading_options, task_info
@@ -47,6 +48,13 @@ def test_columns_and_options_are_split():
         info.split({"context_column": "c"})
     with pytest.raises(UsageError, match=r"^the task classification has no option 'stride'; it has "):
         info.split({"stride": 3})
+    for unknown, spelled in (({"context_column": "c"}, "--context-column"), ({"stride": 3}, "--stride")):
+        with pytest.raises(OptionError) as problem:
+            info.split(unknown)
+        assert problem.value.command_line_message == f"{spelled} is not for classification; leave it out"
+    with pytest.raises(UsageError, match=r"^label_column must name a column, since classification needs one\. Rec"):
+        info.split({"label_column": ""})
+    assert info.choose_columns({"label": "", "pair": ""}, targets=False) == {"text": "text"}
     columns, options = task_info("question-answering").split({"stride": 5})
     assert columns == {"question": "question", "context": "context", "answers": "answers"}
     assert (options.stride, options.max_answer_length, options.n_best, options.by_characters) == (5, None, 5, "auto")

@@ -203,6 +203,7 @@ def test_settings_that_cannot_be(bundle_of):
         ({"labels": "ab", "paired": False}, r"labels must be a list of strings\. Received: 'ab'"),
         ({"labels": ["a", 1], "paired": False}, r"labels must be a list of strings\. Received: \['a', 1\]"),
         ({"labels": ["a"], "paired": False}, r"labels must be two or more\. Received: 1"),
+        ({"labels": ["a", "a"], "paired": False}, r"labels must have different names\. Received: 'a' twice"),
         ({"labels": ["a", "b"], "paired": "no"}, r"paired must be true or false\. Received: 'no'"),
     ):
         settings = {"task": {"name": "classification", **values}}

@@ -1,6 +1,6 @@
 import pytest
 
-from kbert.tasks.labels import label_names, sorted_labels
+from kbert.tasks.labels import label_ids, label_names, sorted_labels
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,9 @@ def test_labels_are_sorted_as_numbers_if_all_are(labels, expected):
 
 def test_the_names_that_transformers_reads():
     assert label_names(["no", "yes"]) == {"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}}
+
+
+def test_equal_labels_are_refused():
+    assert label_ids(["b", "a"]) == {"b": 0, "a": 1}
+    with pytest.raises(ValueError, match=r"^labels must have different names\. Received: 'a' twice$"):
+        label_ids(["b", "a", "c", "a"])

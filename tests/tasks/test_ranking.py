@@ -96,6 +96,21 @@ def test_right_and_wrong_candidates_in_lists(tmp_path):
         RankingTask.read_examples(lines(tmp_path, rows[0], {"pos": ["a"]}))
 
 
+def test_passages_with_titles(tmp_path):
+    passages = [{"docid": "1", "title": "T", "text": "a"}, {"docid": "2", "title": "", "text": "b"}]
+    row = {"query_id": "7", "query": "q", "positive_passages": passages[:1], "negative_passages": passages[1:]}
+    path = lines(tmp_path, row)
+    assert RankingTask.read_examples(path) == [RankingExample("q", ("T\na", "b"), (1.0, 0.0), line=1)]
+
+
+def test_booleans_as_labels(tmp_path):
+    path = write(tmp_path, "a.csv", "query,candidate,label\nq,a,True\nq,b,FALSE\n")
+    columns = {"label": "label"}
+    assert RankingTask.read_examples(path, columns) == [RankingExample("q", ("a", "b"), (1.0, 0.0), line=2)]
+    path = lines(tmp_path, *({"query": "q", "candidate": text, "label": text == "a"} for text in "ab"))
+    assert RankingTask.read_examples(path, columns)[0].gains == (1.0, 0.0)
+
+
 def test_dialogues(tmp_path):
     path = lines(tmp_path, *DIALOGUES)
     examples = RankingTask.read_examples(path, options={"candidates": 3, "turns": 2, "responder": "S"})

@@ -224,6 +224,15 @@ def test_blank_lines_at_the_end_that_added_tokens_count(tmp_path):
         load_tokenizer(tmp_path)
 
 
+def test_added_special_tokens_without_other_settings(tmp_path, vocabulary):
+    vocabulary.save(tmp_path / "vocab.txt")
+    (tmp_path / "added_tokens.json").write_text('{"<e>": 23}')
+    (tmp_path / "special_tokens_map.json").write_text('{"additional_special_tokens": ["<e>"]}')
+    assert load_tokenizer(tmp_path).ids("cat<e>[SEP]") == [7, 23, 3]
+    (tmp_path / "added_tokens.json").unlink()
+    assert load_tokenizer(tmp_path).ids("cat[SEP]") == [7, 3]
+
+
 @pytest.mark.parametrize("content", ["\n", " ", "a ", "\u3000x", "two words"])
 def test_added_tokens_of_white_space_come_back(tmp_path, vocabulary, content):
     for flags in ({}, {"normalized": True}, {"special": True}):

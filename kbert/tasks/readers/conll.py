@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,8 +13,10 @@ from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.readers.conll_columns import first_sentences, line_of_first_tag, width_of_counted_words
 from kbert.tasks.readers.tagged_words import Sentence
 
+_LOG = logging.getLogger("kbert")
 _MOST_COLUMNS = 4
 """The largest number of columns in a file whose columns are not named: the first is the word, the last is its tag."""
 _CONLLU_COLUMNS = 10
@@ -36,7 +40,7 @@ def read_conll(
         path: The file.
         columns: The 1-based numbers of the columns "text" and "label". Without them the file must be CoNLL-U, whose
             words and universal parts of speech are read, or have at most 4 columns: the word is the first, and the tag
-            is the last.
+            is the last. If the first column counts the words, the word is the second.
         form: The encoding, and the delimiter if it is neither a tab nor a space.
         targets: Whether tags are read.
         bad: Counts the lines that are skipped. The sentence of such a line is left out, too.
@@ -48,6 +52,19 @@ def read_conll(
     word_column, tag_column = (_number(columns.get(role), role) for role in ("text", "label"))
     if not (word_column and tag_column) and _is_conllu(path, form):
         word_column, tag_column = word_column or _CONLLU_WORD, tag_column or _CONLLU_TAG
+    if not (word_column or tag_column):
+        first = first_sentences(path, form)
+        width = width_of_counted_words(first)
+        if width > (2 if targets else 1):
+            word_column, tag_column = 2, width
+            _tell_columns(str(path), f"--text-column 2 --label-column {width}" if targets else "--text-column 2")
+        elif targets and (line := line_of_first_tag(first)):
+            raise DataError(
+                "expected a word in the first column, and its tag in the last. Received a tag in the first; name the "
+                "columns, such as --text-column 2 --label-column 1",
+                path,
+                line,
+            )
     lines = _Lines(path, form, word_column, tag_column if targets else None, targets, bad)
     sentence = Sentence([], [], [])
     broken = False
@@ -72,6 +89,11 @@ def read_conll(
         sentence.words.append(word)
         sentence.tags.append(cells[tag_column - 1 if tag_column else -1].strip())
         sentence.lines.append(number)
+
+
+@functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once
+def _tell_columns(path: str, options: str) -> None:
+    _LOG.info("%s: the first column counts words; read with %s", path, options)
 
 
 def _number(column: str | None, role: str) -> int | None:

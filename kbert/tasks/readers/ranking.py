@@ -16,13 +16,16 @@ from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.options import RankingOptions
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
+from kbert.tasks.readers.passages import passage_text
 from kbert.tasks.readers.tables import read_table
 
 _SEED = 0
 _GROUPS_KEY = "candidates"
 _TURNS_KEY = "turns"
-_RIGHT_KEYS = ("pos", "positive", "positives")
-_WRONG_KEYS = ("neg", "negative", "negatives")
+_RIGHT_KEYS = ("pos", "positive", "positives", "positive_passages")
+_WRONG_KEYS = ("neg", "negative", "negatives", "negative_passages")
+_GAINS = {"true": 1.0, "false": 0.0}
+"""The gains of booleans, which tables have as text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,7 @@ def read_candidates(
 
     Args:
         path: A table of pairs; JSON lines of pairs, of queries with a list "candidates", of queries with "pos" and
-            "neg", or of dialogues ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
+            "neg" (or MIRACL's "positive_passages" and "negative_passages"), or of dialogues ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
         columns: The columns of the roles "query" and "candidate", and of the optional role "label".
         options: The options of the task.
         targets: Whether labels are read, and wrong candidates drawn.
@@ -96,7 +99,10 @@ def read_candidates(
 def _right_and_wrong(
     path: PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
 ) -> Iterator[RankingExample]:
-    """Yields objects of a query, right candidates ("pos", "positive") and optional wrong ones ("neg", "negative")."""
+    """Yields objects of a query, right candidates ("pos", "positive") and optional wrong ones ("neg", "negative").
+
+    A candidate is a text, or an object with a text and a title, as in MIRACL and Mr. TyDi.
+    """
     for line, values in read_objects(path, form=form, bad=bad):
         query = values.get(columns["query"], values.get("anchor"))
         right, wrong = (_listed(values, keys) for keys in (_RIGHT_KEYS, _WRONG_KEYS))
@@ -115,7 +121,7 @@ def _right_and_wrong(
 
 def _listed(values: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
     found = next((values[key] for key in keys if key in values), None) or []
-    return found if isinstance(found, list) else [found]
+    return [passage_text(each) for each in (found if isinstance(found, list) else [found])]
 
 
 def _with_others(examples: Sequence[RankingExample], most: int) -> list[RankingExample]:
@@ -206,7 +212,7 @@ def _grouped_rows(path: PathLike, form: TableFormat, columns: Mapping[str, str],
 
 def _gain(value: Any, path: PathLike, line: int) -> float:
     try:
-        gain = float(value) if isinstance(value, bool) else parse_number(value)
+        gain = parse_number(_GAINS.get(str(value).strip().lower(), value))
     except ValueError:
         gain = -1.0
     if gain < 0:

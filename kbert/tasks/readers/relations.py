@@ -28,6 +28,8 @@ _WORDS = ("tokens", "token", "words")
 """The keys of lists of words in published data, such as OpenNRE's and TACRED."""
 _SHORT = {"head": "h", "tail": "t"}
 """The keys of the entities in OpenNRE's data."""
+_ENTITY_KEYS = ("pos", "name", "text", "word")
+"""The keys of places or of the text in an entity that is an object."""
 _TACRED = {"head": ("subj_start", "subj_end"), "tail": ("obj_start", "obj_end")}
 """The keys of the first and the last word of the entities in TACRED."""
 
@@ -227,7 +229,7 @@ def _given(values: Mapping[str, Any], role: str) -> Any:
     if isinstance(value, Mapping):
         if "start" in value and "end" in value:
             return [value["start"], value["end"]]
-        return value.get("pos", value.get("name", value.get("text")))
+        return next((value[key] for key in _ENTITY_KEYS if key in value), None)
     return value
 
 

@@ -1,8 +1,8 @@
 """Reads test collections for retrieval: documents, queries, and judgements of which documents are relevant to a query.
 
-documents   JSON lines, Parquet or a dataset by name with "id" or "_id", "text" and optional "title" (as in BEIR); CSV,
-            TSV or Excel with the columns id and text, or without a header an id and a text (MS MARCO's collection.tsv
-            and queries.tsv); a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as in
+documents   JSON lines, Parquet or a dataset by name with "id", "_id" or another usual name such as "docid", "text" and
+            optional "title" (as in BEIR and MIRACL); CSV, TSV or Excel with the columns id and text, or without a
+            header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as in
             Cranfield
 queries     the same formats, except folders
 judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, with a header) or
@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,10 @@ from kbert.tasks.readers.tables import column_names, first_row, named_columns, r
 
 _LOG = logging.getLogger("kbert")
 _SMART_START = ".I "
+_LOOKED_AT = 20
+"""The number of rows that tell whether a table has a header."""
 # Cleverdon's codes: 1 is a complete answer, 4 is of historical interest, 5 is of no interest.
 _WORST_CODE = 5
-_ID_KEYS = ("_id", "id")
 _QUERY_KEYS = ("query-id", "query_id", "qid", "query")
 _DOCUMENT_KEYS = (
     "corpus-id",
@@ -48,6 +50,10 @@ _DOCUMENT_KEYS = (
     "passage_id",
     "document",
 )
+_ID_KEYS = ("_id", "id", *_DOCUMENT_KEYS[:-1], *_QUERY_KEYS[:-1])
+"""The names of ids. "document" and "query", the last names above, can hold texts."""
+_NUMBERED = re.compile(r"\S*\d\S*")
+"""An id in a table without a header, such as 7, D1555982 or 7#0."""
 _GAIN_KEYS = ("score", "gain", "relevance", "rel", "label")
 
 
@@ -279,14 +285,14 @@ def _refuse_columns(path: files.PathLike, columns: DocumentColumns, received: st
 def _table_documents(path: files.PathLike, columns: DocumentColumns, bad: BadRows) -> Iterator[Document]:
     """Yields the rows of a table with the columns id and text, or of a table without a header, such as MS MARCO's."""
     header = first_row(path, TableFormat())
-    chosen = {"id": "id" if columns.id is None else columns.id, "text": columns.text or "text"}
-    if columns.id is None and "_id" in header:
-        chosen["id"] = "_id"
+    usual = next((key for key in _ID_KEYS if key in header), "id")
+    chosen = {"id": usual if columns.id is None else columns.id, "text": columns.text or "text"}
     if columns == DocumentColumns() and "text" in header and "title" in header:
         chosen["text"] = "title,text"
     if columns == DocumentColumns() and "text" not in header:
-        numbered = len(header) in (2, 3, 4) and header[0].strip().isalnum() and any(map(str.isdigit, header[0]))
-        if not numbered:
+        if not header:
+            raise DataError("expected documents. The file is empty", path)
+        if not _is_numbered(path, header):
             names = ", ".join(map(shown, header))
             raise DataError(
                 "expected the columns id and text, or rows of an id and a text without a header. Received the columns "
@@ -298,6 +304,14 @@ def _table_documents(path: files.PathLike, columns: DocumentColumns, bad: BadRow
         chosen = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
     for row in read_table(path, {role: name for role, name in chosen.items() if name}, bad=bad):
         yield Document(row.values.get("id", str(row.line)).strip(), row.values["text"], row.line)
+
+
+def _is_numbered(path: files.PathLike, header: Sequence[str]) -> bool:
+    """Returns whether a table has no header and begins with a column of ids, which have no spaces."""
+    if len(header) not in (2, 3, 4) or not _NUMBERED.fullmatch(header[0].strip()):
+        return False
+    rows = itertools.islice(read_table(path, {"id": "1"}, bad=BadRows(1 << 60)), _LOOKED_AT)
+    return all(len(row.values["id"].split()) == 1 for row in rows)
 
 
 def _json_documents(

@@ -16,6 +16,7 @@ from kbert.sources.delimited import delimiter_of, split_rows
 from kbert.sources.excel import read_cells
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind
+from kbert.tasks.readers.passages import passage_text
 
 COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 """Columns that are named by their 1-based numbers, such as "2", "2,3" or "3-6"."""
@@ -303,6 +304,8 @@ def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.Path
     value = values[column]
     if listed and isinstance(value, dict) and value and all(each in (0, 1) for each in value.values()):
         return [str(name) for name, chosen in value.items() if chosen]  # {"joy": 1, "anger": 0}
+    if listed and isinstance(value, list):
+        value = [passage_text(each) for each in value]
     if listed and isinstance(value, list) and not any(part is None or isinstance(part, (dict, list)) for part in value):
         return [_as_text(part) for part in value]
     if isinstance(value, (dict, list)) or value is None:

@@ -37,6 +37,17 @@ def split_tag(tag: str) -> tuple[str, str]:
     return "I", tag
 
 
+def check_types(tags: Sequence[str]) -> None:
+    """Checks that no tag is a letter without a type, such as "B-".
+
+    Raises:
+        TagProblem: There is such a tag.
+    """
+    for place, tag in enumerate(tags):
+        if len(tag) == 2 and tag[1] in "-_" and tag[0] in ("B", "I", "E", "S", *_LETTERS):
+            raise TagProblem(place, f"expected a type behind the letter, such as {tag}PER. Received {tag!r}")
+
+
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
     """Returns the scheme of the tags of sentences, one of SCHEMES.
 

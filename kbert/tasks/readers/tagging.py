@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +15,11 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_values
 from kbert.sources.table_format import TableFormat, check_there, file_kind
 from kbert.tasks.readers.conll import read_conll
+from kbert.tasks.readers.label_lists import parse_list
 from kbert.tasks.readers.span_exports import as_object, elements, offset_reader, raw_spans
 from kbert.tasks.readers.tables import first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
-from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
+from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, check_types, detect_scheme, entities_in_scheme
 from kbert.tasks.readers.tagged_words import Sentence, with_usual_tags, word_places
 from kbert.tasks.readers.word_tags import WORDS, are_word_tags, runs_of_equal_tags
 
@@ -36,6 +38,8 @@ CONLL_ENDINGS = (
 )
 _SEPARATOR = "\x02"
 """The separator of words and of tags in the cells of some published tables."""
+_QUOTED_LIST = re.compile(r"""\[\s*(['"]).*['"]\s*\]""", re.DOTALL)
+"""A list of texts in a cell, such as ['Ada', 'left'] or, without commas, ['Ada' 'left'] as NumPy writes it."""
 _REPAIRED = "tags such as I-X that nothing begins, or entities without an end, were read as conlleval reads them"
 
 
@@ -155,6 +159,8 @@ def _tagged(sentence: Sentence, raw_tags: Sequence[str], scheme: str, targets: b
     places = tuple(zip(starts, ends, strict=True))
     if not targets:
         return TaggedText(text, None, sentence.lines[0], places)
+    if scheme != WORDS:
+        check_types(sentence.tags)
     repaired: list[int] | None = None if bad is None else []
     if scheme == WORDS:
         found = runs_of_equal_tags(sentence.tags)
@@ -190,7 +196,11 @@ def _table_rows(
     if not targets:
         del chosen["label"]
     for row in read_table(path, {role: name for role, name in chosen.items() if name}, form=form, bad=bad):
-        words, tags = _split(row.values["text"]), _split(row.values["label"]) if targets else []
+        try:
+            words, tags = _words_and_tags(row.values["text"], row.values["label"] if targets else "")
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, row.line))
+            continue
         if not words:
             bad.skip(DataError("expected a text. Received an empty one", path, row.line))
         elif targets and len(words) != len(tags):
@@ -245,6 +255,26 @@ def _text_and_label(path: files.PathLike, form: TableFormat, columns: Mapping[st
 
 def _others(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
     return {role: name for role, name in chosen.items() if role not in ("text", "label")}
+
+
+def _words_and_tags(text: str, label: str) -> tuple[list[str], list[str]]:
+    """Returns the words and the tags in the cells of a table: texts with spaces, or lists as pandas writes them.
+
+    Raises:
+        ValueError: The tags are the numbers of tags, whose names the file does not have.
+    """
+    words = _quoted_items(text)
+    if words is None:
+        return _split(text), _split(label)
+    if re.fullmatch(r"\[[\d\s,]+\]", label.strip()):
+        raise ValueError(f"expected a tag, such as B-PER or O, for each word. Received numbers: {label!r:.60}")
+    tags = _quoted_items(label)
+    return words, _split(label) if tags is None else tags
+
+
+def _quoted_items(cell: str) -> list[str] | None:
+    """Returns the items of a cell that is a list of texts in quotation marks; None for other cells."""
+    return parse_list(cell) if _QUOTED_LIST.fullmatch(cell.strip()) else None
 
 
 def _split(cell: str) -> list[str]:
@@ -317,8 +347,8 @@ def _read_json(
                 yield _of_words(text, label, line)
             elif isinstance(text, str) and (isinstance(label, str) or (chosen["sentence"] and not targets)):
                 # The strings hold words and tags separated by spaces, or a single word and its tag.
-                words, tags = _split(text), _split(label) if isinstance(label, str) else None
-                sentence = _of_words(words, tags, line)
+                words, tags = _words_and_tags(text, label if isinstance(label, str) else "")
+                sentence = _of_words(words, tags if isinstance(label, str) else None, line)
                 name = str(values.get(chosen["sentence"] or "", "")).removesuffix(".0")
                 rows.append(_Row(sentence.words, sentence.tags, name, line))
             elif isinstance(text, str) and text.strip():

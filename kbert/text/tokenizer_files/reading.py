@@ -117,7 +117,7 @@ def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer
     found = _added_tokens(files_, vocabulary)
     vocabulary, added = _placed(folder, vocabulary, found)
     if special_tokens_in_text is None:
-        is_foreign = config.present or fast.present
+        is_foreign = any(each.present for each in (config, fast, files_.special, files_.added))
         special_tokens_in_text = is_foreign and not config.boolean("split_special_tokens", False)
     length = config.integer("model_max_length", UNLIMITED)
     try:

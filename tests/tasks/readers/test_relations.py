@@ -45,6 +45,7 @@ def test_the_text_of_semeval(tmp_path):
         {"text": CAT.text, "head": [4, 7], "tail": [19, 22], "relation": "on"},
         {"text": CAT.text, "head": {"start": 4, "end": 7}, "tail": {"start": 19, "end": 22}, "relation": "on"},
         {"text": CAT.text, "head": "cat", "tail": "mat", "relation": "on"},
+        {"text": CAT.text, "head": {"word": "cat", "id": "1"}, "tail": {"word": "mat"}, "relation": "on"},
         {"text": "The <e1>cat</e1> sat on the <e2>mat</e2>.", "relation": "on"},
         {
             "text": CAT.text,

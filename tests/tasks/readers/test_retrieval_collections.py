@@ -7,6 +7,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.retrieval_collections import (
     Document,
+    DocumentColumns,
     find_document_columns,
     read_documents,
     read_judgements,
@@ -68,6 +69,11 @@ def test_ms_marco_has_no_header(tmp_path):
     assert list(read_documents(path)) == [Document("0", 'The "first" one.', 1), Document("1", "Another one.", 2)]
     path = write(tmp_path, "docs.tsv", "D1\thttp://x\tA title\tA body\n")
     assert list(read_documents(path)) == [Document("D1", "A title A body", 1)]
+    path = write(tmp_path, "topics.tsv", "7#0\twhat ?\nPLAIN-2\thow ?\n")
+    assert {name: query.text for name, query in read_queries(path).items()} == {"7#0": "what ?", "PLAIN-2": "how ?"}
+    path = write(tmp_path, "pairs.csv", "sentence1,sentence2\na cat,a dog\n")
+    with pytest.raises(DataError, match=r"pairs\.csv:1: expected the columns id and text, "):
+        list(read_documents(path))
     path = write(tmp_path, "a.csv", "name,body\nx,y\n")
     with pytest.raises(
         DataError, match=r"a\.csv:1: expected the columns id and text, .* Received the columns 'name', "
@@ -78,6 +84,14 @@ def test_ms_marco_has_no_header(tmp_path):
 def test_json_lines_with_titles(tmp_path):
     path = write(tmp_path, "corpus.jsonl", '{"_id": "a", "title": "T", "text": "x"}\n\n{"id": 7, "text": "y"}\n')
     assert list(read_documents(path)) == [Document("a", "T\nx", 1), Document("7", "y", 3)]
+
+
+def test_usual_names_of_ids(tmp_path):
+    path = write(tmp_path, "corpus.jsonl", '{"docid": "7#0", "title": "T", "text": "x"}\n')
+    assert list(read_documents(path)) == [Document("7#0", "T\nx", 1)]
+    assert find_document_columns(path, None, None) == DocumentColumns()
+    path = write(tmp_path, "queries.csv", "query_id,text\n7#0,x\n")
+    assert read_queries(path) == {"7#0": Document("7#0", "x", 2)}
 
 
 def test_a_table(tmp_path):

@@ -354,3 +354,50 @@ def test_sentences_with_a_line_in_another_encoding_can_be_skipped(tmp_path):
     with pytest.raises(DataError, match=r"a\.conll:4: expected utf-8 text. Received byte 0xe9"):
         read(path)
     assert [text.text for text in read(path, skip=3)] == ["a", "e"]
+
+
+def test_lists_in_the_cells_of_a_table(written):
+    lists = """tokens,ner_tags\n"['Anna', ""isn't""]","['B-PER', 'O']"\n"['in'\n 'Rom']","['O' 'B-LOC']"\n"""
+    assert read(written("a.csv", lists)) == [
+        TaggedText("Anna isn't", (Span(0, 4, "PER"),), 2),
+        TaggedText("in Rom", (Span(3, 6, "LOC"),), 3),
+    ]
+    path = written("b.csv", "tokens,ner_tags\n\"['Anna', 'sang']\",\"[1, 0]\"\n")
+    with pytest.raises(
+        DataError, match=r"b\.csv:2: expected a tag, such as B-PER or O, .* Received numbers: '\[1, 0\]'$"
+    ):
+        read(path)
+    assert [text.words for text in read(path, targets=False)] == [((0, 4), (5, 9))]
+    path = written("c.jsonl", json.dumps({"tokens": "['Anna', 'sang']", "tags": "['B-PER', 'O']"}))
+    assert read(path) == [TaggedText("Anna sang", (Span(0, 4, "PER"),), 1)]
+
+
+def test_a_first_column_that_counts_words(written, logged):
+    path = written("a.conll", "# source\n1\tAnna\tB-PER\tO\n2\tsang\tO\tB-X\n\n1\thi\tO\tO\n")
+    assert read(path) == [TaggedText("Anna sang", (Span(5, 9, "X"),), 2), TaggedText("hi", (), 5)]
+    assert logged() == [f"{path}: the first column counts words; read with --text-column 2 --label-column 4"]
+    assert read(path, text="2", label="3")[0] == TaggedText("Anna sang", (Span(0, 4, "PER"),), 2)
+    assert [text.text for text in read(path, targets=False)] == ["Anna sang", "hi"]
+    path = written("b.conll", "0 Anna\n1 sang\n")
+    assert [text.text for text in read(path, targets=False)] == ["Anna sang"]
+    # Numbers that do not count are words.
+    path = written("c.conll", "1 B-X I-X\n3 O O\n")
+    assert read(path)[0].text == "1 3"
+
+
+def test_a_first_column_of_tags(written):
+    path = written("a.conll", "O in\nB-LOC Rom\n")
+    with pytest.raises(
+        DataError, match=r"a\.conll:2: expected a word in the first column, .*--text-column 2 --label-c"
+    ):
+        read(path)
+    assert read(path, text="2", label="1") == [TaggedText("in Rom", (Span(3, 6, "LOC"),), 1)]
+
+
+def test_a_tag_without_a_type(written):
+    path = written("a.conll", "in O\nRom B-\n\nsang O\nAnna B-PER\n")
+    with pytest.raises(
+        DataError, match=r"a\.conll:2: expected a type behind the letter, such as B-PER\. Received 'B-'$"
+    ):
+        read(path)
+    assert [text.text for text in read(path, skip=1)] == ["sang Anna"]
