@@ -6,11 +6,11 @@ from typing import Any
 
 
 def passage_text(value: Any) -> Any:
-    """Returns the text of a passage, after its title if it has one, from an object; other values as they are.
+    r"""Returns the text of a passage, after its title if it has one, from an object; other values as they are.
 
     Example:
         >>> passage_text({"docid": "7", "title": "Cats", "text": "They sleep."}), passage_text("Dogs bark.")
-        ('Cats\\nThey sleep.', 'Dogs bark.')
+        ('Cats\nThey sleep.', 'Dogs bark.')
     """
     if not isinstance(value, dict) or not isinstance(value.get("text"), str):
         return value

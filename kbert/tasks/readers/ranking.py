@@ -60,7 +60,8 @@ def read_candidates(
 
     Args:
         path: A table of pairs; JSON lines of pairs, of queries with a list "candidates", of queries with "pos" and
-            "neg" (or MIRACL's "positive_passages" and "negative_passages"), or of dialogues ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
+            "neg" (or MIRACL's "positive_passages" and "negative_passages"), or of dialogues ({"turns": [{"speaker": …,
+            "text": …} or a text]}); or judgements.
         columns: The columns of the roles "query" and "candidate", and of the optional role "label".
         options: The options of the task.
         targets: Whether labels are read, and wrong candidates drawn.

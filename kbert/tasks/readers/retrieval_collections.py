@@ -2,8 +2,8 @@
 
 documents   JSON lines, Parquet or a dataset by name with "id", "_id" or another usual name such as "docid", "text" and
             optional "title" (as in BEIR and MIRACL); CSV, TSV or Excel with the columns id and text, or without a
-            header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as in
-            Cranfield
+            header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of text files, whose
+            paragraphs are documents; or SMART (.I, .T, .W), as in Cranfield
 queries     the same formats, except folders
 judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, with a header) or
             Cranfield's (query, document, code); also as CSV, Excel, JSON lines, Parquet, or a dataset by name with
