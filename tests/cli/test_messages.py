@@ -148,7 +148,6 @@ WHERE = {
     ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--vocab"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
     ("kbert.prediction.text_columns", "--pair"): ("predict",),
-    ("kbert.prediction.loading", "--prompt"): PROMPTED,
     ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
     ("kbert.retrieval.index", "--model"): ("search",),
     ("kbert.retrieval.embedder", "--pooling"): ("index build",),

@@ -8,10 +8,9 @@ import pytest
 
 import kbert
 from kbert.models.preset_model import PresetModel
-from kbert.report.run import run_report
 from kbert.serving.server import running_server
 
-OTHERS = (PresetModel, run_report, running_server)
+OTHERS = (PresetModel, running_server)
 """Names that are not public, whose examples need the same files."""
 
 

@@ -128,7 +128,7 @@ def test_refusals(bundle_of):
 
 
 @pytest.mark.parametrize(
-    "names", [{}, {"0": "a", "2": "b"}, {"0": 1}, [], "ab", {"a": "b"}, {"0": "a", "00": "b"}, {"1": "a"}]
+    "names", [{}, {"0": "a", "2": "b"}, {"0": None}, [], "ab", {"a": "b"}, {"0": "a", "00": "b"}, {"1": "a"}]
 )
 def test_labels_that_cannot_be(bundle_of, names):
     with pytest.raises(BundleError, match=r"^config\.json: expected id2label to be an object"):

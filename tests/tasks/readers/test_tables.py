@@ -138,7 +138,7 @@ def test_json_lines(write):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"expected a JSON object a line \(.*\)$"),
+        ("{", r"expected a JSON object a line \(.*\); write each object in a line of its own, as `jq -c .` does$"),
         ("[1]", r"expected a JSON object a line\. Received list$"),
         ('{"text": "a"}', r"there is no key 'label'; the object has 'text'$"),
         ('{"text": "a", "label": null}', r"'label' must be text or a number\. Received: None$"),
