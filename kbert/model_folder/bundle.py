@@ -222,11 +222,8 @@ class Bundle:
             return [f"LABEL_{index}" for index in range(count)]
         keys = {str(index) for index in range(len(names))} if isinstance(names, dict) else set()
         # Some folders have numbers as names, which Transformers accepts.
-        if (
-            not names
-            or keys != set(map(str, names))
-            or not all(isinstance(each, (str, int)) for each in names.values())
-        ):
+        are_names = bool(keys) and all(isinstance(each, (str, int)) for each in names.values())
+        if not are_names or keys != set(map(str, names)):
             raise BundleError(
                 f'config.json: expected id2label to be an object {{"0": "a label", "1": …}}. Received: {shown(names)}'
             )

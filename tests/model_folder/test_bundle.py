@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -203,3 +204,28 @@ def test_names_of_older_and_bare_models(tmp_path, folder, random_tensors):
     bare = {name.removeprefix("bert."): tensor for name, tensor in expected.items() if name.startswith("bert.")}
     safetensors.numpy.save_file(bare, path)
     assert Bundle.load(folder).tensors.keys() == {name for name in expected if name.startswith("bert.")}
+
+
+def test_describe_parameters():
+    assert describe_parameters(4_385_920) == "4.4M"
+    assert describe_parameters(109_482_240) == "109.5M"
+
+
+def test_model_card():
+    assert model_card("A title", {"Task": "a task"}, "kbert predict x\n") == (
+        "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n# A title\n\n| | |\n|---|---|\n| Task | a task |\n"
+        "\n## Use\n\n```sh\nkbert predict x\n```\n"
+    )
+
+
+def test_the_names_of_labels(classifier):
+    bundle = Bundle.load(classifier)
+
+    def labels(names):
+        return dataclasses.replace(bundle, foreign_config={"id2label": names}).labels
+
+    assert labels({"1": "b", "0": "a"}) == ["a", "b"]
+    assert labels({"0": 5, "1": 7}) == ["5", "7"]
+    for wrong in ({"0": "a", "2": "b"}, {"0": None}, {}, ["a"], 5, True):
+        with pytest.raises(BundleError, match=r"^config\.json: expected id2label to be an object "):
+            labels(wrong)

@@ -58,12 +58,12 @@ def read_conll(
         if width > (2 if targets else 1):
             word_column, tag_column = 2, width
             _tell_columns(str(path), f"--text-column 2 --label-column {width}" if targets else "--text-column 2")
-        elif targets and (line := line_of_first_tag(first)):
+        elif targets and (tagged := line_of_first_tag(first)):
             raise DataError(
                 "expected a word in the first column, and its tag in the last. Received a tag in the first; name the "
                 "columns, such as --text-column 2 --label-column 1",
                 path,
-                line,
+                tagged,
             )
     lines = _Lines(path, form, word_column, tag_column if targets else None, targets, bad)
     sentence = Sentence([], [], [])
