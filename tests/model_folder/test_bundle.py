@@ -206,18 +206,6 @@ def test_names_of_older_and_bare_models(tmp_path, folder, random_tensors):
     assert Bundle.load(folder).tensors.keys() == {name for name in expected if name.startswith("bert.")}
 
 
-def test_describe_parameters():
-    assert describe_parameters(4_385_920) == "4.4M"
-    assert describe_parameters(109_482_240) == "109.5M"
-
-
-def test_model_card():
-    assert model_card("A title", {"Task": "a task"}, "kbert predict x\n") == (
-        "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n# A title\n\n| | |\n|---|---|\n| Task | a task |\n"
-        "\n## Use\n\n```sh\nkbert predict x\n```\n"
-    )
-
-
 def test_the_names_of_labels(classifier):
     bundle = Bundle.load(classifier)
 
