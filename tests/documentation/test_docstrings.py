@@ -75,6 +75,11 @@ def make_run(folder, **options):
 def test_an_example_runs(test, here):
     if test.name in ("merge_adapter", "extract_adapter"):
         make_run("RUN", adapter="lora")
+    if test.name == "Index.search":
+        (here / "documents").mkdir()
+        (here / "documents" / "cat.txt").write_text("the cat")
+        (here / "documents" / "dog.txt").write_text("a dog ran")
+        kbert.build_index("pretrained", input="documents", output="index", pooling="mean")
     if test.name == "verify":
         make_run("run")
     if test.name == "tune":
