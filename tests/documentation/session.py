@@ -33,7 +33,7 @@ SMALLER = {
     "distill": ("--epochs", "1"),
     "finetune": ("--epochs", "1"),
     "pretrain": ("--steps", "2"),
-    "prune": ("--epochs", "1", "--round-epochs", "1"),
+    "prune": ("--epochs", "1", "--round-epochs", "1", "--rounds", "1"),
 }
 """Words that are added to a command; Click takes the last value of an option that is given twice."""
 SMALLER_IF_GIVEN = {"--precision": "float32", "--warmup-steps": "1"}

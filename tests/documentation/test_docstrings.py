@@ -24,13 +24,13 @@ def examples():
                 yield test
 
 
-def is_quick(test):
-    """Returns whether an example needs no model: those of options, which are checked when they are made."""
-    return test.name.endswith("Options") or test.name in ("SourceSettings", "Tokenizer", "train_tokenizer")
+def needs_files(test):
+    """Returns whether an example reads files. Objects with options only check their values."""
+    return not test.name.endswith(("Options", "Settings"))
 
 
 def marked(test):
-    return pytest.param(test, marks=() if is_quick(test) else pytest.mark.long, id=test.name)
+    return pytest.param(test, marks=pytest.mark.long if needs_files(test) else (), id=test.name)
 
 
 @pytest.fixture
@@ -72,7 +72,11 @@ def make_run(folder, **options):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("test", [marked(test) for test in examples()])
-def test_an_example_runs(test, here):
+def test_an_example_runs(test, request):
+    test.globs |= {"kbert": kbert, "np": np}
+    if needs_files(test):
+        request.getfixturevalue("here")
+        test.globs["tokenizer"] = kbert.Tokenizer("vocab.txt")
     if test.name in ("merge_adapter", "extract_adapter"):
         make_run("RUN", adapter="lora")
     if test.name == "Index.search":
@@ -86,7 +90,6 @@ def test_an_example_runs(test, here):
         pytest.importorskip("optuna")
     if "keras_hub" in test.docstring:
         test.globs["keras_hub"] = pytest.importorskip("keras_hub")
-    test.globs |= {"kbert": kbert, "np": np, "tokenizer": kbert.Tokenizer("vocab.txt")}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     runner.run(test)
     assert runner.failures == 0
