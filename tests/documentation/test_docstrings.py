@@ -43,6 +43,7 @@ def here(tmp_path, monkeypatch, pretrained, classifier, vocab_file, corpus, corp
     shutil.copytree(corpus, folder / "corpus")
     shutil.copy(vocab_file, folder / "vocab.txt")
     shutil.copy(corpus_text, folder / "text.txt")
+    (folder / "letters.txt").write_text("Write to ana@example.org, or call +49 30 901820.\n")
     texts = [
         f"the {first} {animal} {second}"
         for first in ("fast", "slow")

@@ -11,17 +11,11 @@ from documentation.session import SMALLER, Session, runs
 WITH_BLOCKS = [path for path in SITE if any(map(runs, blocks_of(path)))]
 TUTORIALS = {"docs/first-hour.md", "docs/keras-first-steps.md", "docs/python.md"}
 """Pages that test_tutorials.py runs, which also looks at the results."""
-MINUTES = {"docs/tasks.md"}
-"""Pages that take more than a minute."""
-
-
-def marked(path):
-    name = name_of(path)
-    return pytest.param(path, marks=pytest.mark.slow if name in MINUTES else pytest.mark.long, id=name)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("path", [marked(path) for path in WITH_BLOCKS if name_of(path) not in TUTORIALS])
+@pytest.mark.slow  # a page takes up to some minutes
+@pytest.mark.parametrize("path", [path for path in WITH_BLOCKS if name_of(path) not in TUTORIALS], ids=name_of)
 def test_a_page_runs(path, reader, small_presets):
     session = reader(name_of(path))
     for block in blocks_of(path):
@@ -43,7 +37,7 @@ def test_a_block_that_fails_is_found(tmp_path, monkeypatch):
 
 
 def test_pages_of_the_lists_have_blocks():
-    assert TUTORIALS | MINUTES | set(GIVEN) | set(NAMES) <= {name_of(path) for path in WITH_BLOCKS}
+    assert TUTORIALS | set(GIVEN) | set(NAMES) <= {name_of(path) for path in WITH_BLOCKS}
 
 
 def test_given_files_are_on_the_pages():
