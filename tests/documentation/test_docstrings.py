@@ -76,7 +76,7 @@ def make_run(folder, **options):
 def test_an_example_runs(test, request):
     test.globs |= {"kbert": kbert, "np": np}
     if needs_files(test):
-        request.getfixturevalue("here")
+        here = request.getfixturevalue("here")
         test.globs["tokenizer"] = kbert.Tokenizer("vocab.txt")
     if test.name in ("merge_adapter", "extract_adapter"):
         make_run("RUN", adapter="lora")
