@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -56,7 +57,9 @@ class Service:
         """
         started = time.time()
         app = make_app(self._database, alive_at=lambda: self._monitor.alive_at or started)
-        server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False))
+        # log_config=None leaves the handlers of the process as they are.
+        quiet: dict[str, Any] = {"log_config": None, "log_level": "warning", "access_log": False}
+        server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, **quiet))
         threads = [
             threading.Thread(target=self._guarded, args=[work, server], name=name)
             for name, work in (("monitor", self._watch), ("outbox", self._deliver))

@@ -57,5 +57,12 @@ def training_histories(users: Sequence[User]) -> list[list[str]]:
 
 
 def validation_histories(users: Sequence[User]) -> list[list[str]]:
-    """Returns the likes with which settings are chosen."""
-    return [user.validation for user in users if not user.is_new]
+    """Returns the likes with which settings are chosen.
+
+    If a user has only one such like, the last like that is learnt from comes before it, because a pair needs two items.
+    """
+    return [
+        user.validation if len(user.validation) > 1 else [*user.train[-1:], *user.validation]
+        for user in users
+        if user.validation and not user.is_new
+    ]

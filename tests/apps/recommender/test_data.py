@@ -3,8 +3,8 @@ import csv
 import pytest
 
 from apps.recommender.data.folder import DataFolder, prepare_folder
-from apps.recommender.data.pairs import draw_pairs
-from apps.recommender.data.split import split_ratings
+from apps.recommender.data.pairs import draw_pairs, validation_histories
+from apps.recommender.data.split import User, split_ratings
 from apps.recommender.data.tables import Item, Rating, read_items, read_ratings
 from apps.recommender.errors import RecommenderError
 
@@ -90,6 +90,16 @@ def test_pairs_prefer_rare_items():
     firsts = [pair[0] for pair in draw_pairs(histories, items, 1000)]
     assert 0.05 < firsts.count("popular") / 1000 < 0.15
     assert draw_pairs([["a"], []], {"a": Item("a", "a")}, 5) == []
+
+
+def test_pairs_of_users_with_one_like_for_validation():
+    users = [
+        User("a", ["x", "y"], ["z"]),
+        User("b", ["x"], ["y", "z"]),
+        User("c", ["x", "y"]),
+        User("new", ["x", "y"], is_new=True),
+    ]
+    assert validation_histories(users) == [["y", "z"], ["y", "z"]]
 
 
 def test_folders_that_cannot_be_prepared_or_read(tables, data_path, tmp_path):
