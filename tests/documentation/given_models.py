@@ -14,7 +14,10 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 LETTERS = [chr(code) for code in range(33, 127) if not chr(code).isupper()] + list("小明去了北京语言模型")
-WORDS = "the a is it film story plot mess fine clever warm dull weak terrible ada left rome who new cafe au lait and croissant".split()
+WORDS = (
+    "the a is it film story plot mess fine clever warm dull weak terrible ada left rome who new "
+    "cafe au lait and croissant"
+).split()
 TOKENS = [*SPECIAL_TOKENS, *(f"[unused{n}]" for n in range(8)), *WORDS, *LETTERS, *(f"##{each}" for each in LETTERS)]
 
 
