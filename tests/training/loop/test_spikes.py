@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import TrainingError, UsageError
-from kbert.training.loop import loop
+from kbert.training.loop import loop_run
 from kbert.training.loop.spikes import SkippedBatches, SpikeDetector
 from kbert.training.pretrain import pretrain
 
@@ -56,7 +56,7 @@ def spike_at_step_6(monkeypatch):
             visits.append(loss)
             return "the loss is high" if len(visits) == 6 else super().problem(loss, gradient_norm)
 
-    monkeypatch.setattr(loop, "SpikeDetector", Detector)
+    monkeypatch.setattr(loop_run, "SpikeDetector", Detector)
 
 
 OPTIONS = {"steps": 10, "batch_size": 8, "checkpoint_every": 4, "log_every": 1, "show_progress": False}
@@ -76,7 +76,7 @@ def test_a_run_goes_back_and_around(rows, tmp_path, corpus, pretrained, spike_at
 
 @pytest.mark.long
 def test_a_run_that_finds_no_way_around_ends(tmp_path, corpus, pretrained, monkeypatch):
-    monkeypatch.setattr(loop, "_REWINDS", 1)
+    monkeypatch.setattr(loop_run, "_REWINDS", 1)
     monkeypatch.setattr(SpikeDetector, "problem", lambda *arguments: "the loss is high")
     with pytest.raises(TrainingError, match=r"^the loss is high at step 1, even after 1 rewinds; lower"):
         pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
