@@ -9,6 +9,9 @@ from keras import ops
 
 from kbert.layers.layer import BertLayer
 
+TABLES = ("start_transitions", "end_transitions", "transitions")
+"""The names of the tables of scores."""
+
 
 @keras.saving.register_keras_serializable("kbert")
 class ConditionalRandomField(BertLayer):
@@ -26,11 +29,10 @@ class ConditionalRandomField(BertLayer):
 
     def build(self, *_: Any) -> None:
         """Creates the tables. They start at zero, so that a fresh CRF does not change the scores."""
-        tags = self.tags
+        shapes = (self.tags,), (self.tags,), (self.tags, self.tags)
         self.tables = {
-            "start_transitions": self.add_weight(shape=(tags,), initializer="zeros", name="start_transitions"),
-            "end_transitions": self.add_weight(shape=(tags,), initializer="zeros", name="end_transitions"),
-            "transitions": self.add_weight(shape=(tags, tags), initializer="zeros", name="transitions"),
+            name: self.add_weight(shape=shape, initializer="zeros", name=name)
+            for name, shape in zip(TABLES, shapes, strict=True)
         }
 
     def outputs(self) -> dict[str, Any]:
@@ -112,7 +114,8 @@ def viterbi(emissions: Any, mask: Any, tables: Any) -> Any:
 
 
 def _tables(tables: Any) -> tuple[Any, Any, Any]:
-    return tables["start_transitions"][0], tables["end_transitions"][0], tables["transitions"][0]
+    start, end, transitions = (tables[name][0] for name in TABLES)
+    return start, end, transitions
 
 
 def _by_time(emissions: Any, mask: Any) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.layers.crf import TABLES as CRF_TABLES
 from kbert.layers.crf import log_likelihood, viterbi
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CRF_TENSOR
@@ -345,6 +346,11 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
         emissions = tf.ensure_shape(emissions, [None, None, len(self.labels)])
         mask = tf.sequence_mask(sentences.row_lengths(), tf.shape(emissions)[1])
         return tf.boolean_mask(viterbi(emissions, mask, outputs), mask)
+
+    @property
+    def constant_outputs(self) -> tuple[str, ...]:
+        """The tables of the CRF, if the task has one."""
+        return CRF_TABLES if self.crf else ()
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the `probabilities` of the tags of each token, float32 [B, S, C]."""

@@ -17,7 +17,7 @@ from kbert.export.phone.accuracy import Accuracy, check_drop
 from kbert.export.phone.calibration import CalibrationTexts
 from kbert.export.phone.checks import check_code_points, check_rows
 from kbert.export.phone.code_point_model import CODE_POINTS_PER_TOKEN, CodePointModel
-from kbert.export.phone.file_text_model import FileTextModel, raw_shapes
+from kbert.export.phone.file_text_model import FileTextModel, token_wise_outputs
 from kbert.export.phone.lengths import joined_models
 from kbert.export.phone.metadata.of_model import exported_model, metadata_of
 from kbert.export.phone.metadata.programs import describe_openings, opens_as_is
@@ -187,7 +187,7 @@ def _code_point_content(
     task, tokenizer = loaded.task, loaded.tokenizer
     row_model = RowModel(task, loaded.model, length, unchanged_kernels=trained_for is not None)
     text_length = options.text_length or CODE_POINTS_PER_TOKEN * length
-    token_wise = bool(raw_shapes(loaded.text_model).token_wise)
+    token_wise = bool(token_wise_outputs(loaded.text_model))
     model = CodePointModel(row_model, tokenizer, text_length, token_wise=token_wise)
     content = litert_model(model, model.signature, _converter_dtype(options.quantize))
     if options.quantize in QUANTIZER_DTYPES:

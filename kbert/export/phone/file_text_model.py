@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +30,7 @@ class FileTextModel:
         self._length = sequence_length
         self._encode = GraphEncoder(text_model.encode.tokenizer, sequence_length)
         self._runner = interpreter(content, threads).get_signature_runner()
-        self._shapes = raw_shapes(text_model)
+        self._token_wise = token_wise_outputs(text_model)
 
     def from_text(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the answers to texts; see `TextModel.from_text`."""
@@ -50,15 +50,14 @@ class FileTextModel:
             The outputs by name, float32 [R, ...], with a row for each row of `rows_of`; those that do not depend on the
             inputs only once.
         """
+        constant = self._text_model.task.constant_outputs
         rows = rows_of(self._text_model.task, batch, self._length)
         answers = [
             self._runner(**{name: values[index : index + 1] for name, values in rows.items()})
             for index in range(len(next(iter(rows.values()))))
         ]
         return {
-            name: first
-            if name.removeprefix(RAW_PREFIX) in self._shapes.fixed
-            else np.concatenate([row[name] for row in answers])
+            name: first if name.removeprefix(RAW_PREFIX) in constant else np.concatenate([row[name] for row in answers])
             for name, first in answers[0].items()
         }
 
@@ -74,7 +73,7 @@ class FileTextModel:
         for name, values in self.raw_outputs(batch).items():
             if name.startswith(RAW_PREFIX):
                 name = name.removeprefix(RAW_PREFIX)
-                if name in self._shapes.token_wise:
+                if name in self._token_wise:
                     values = values[:, : ids.shape[-1]]
                 elif ids.ndim == 3:
                     # A model for multiple choice has a row for each choice of an example.
@@ -84,17 +83,8 @@ class FileTextModel:
         return answers
 
 
-class RawShapes(NamedTuple):
-    """The names of the raw outputs of a model that are no plain rows."""
-
-    token_wise: frozenset[str]
-    """Those with a value for each token, float32 [B, S, ...]."""
-    fixed: frozenset[str]
-    """Those that do not depend on the inputs, such as the transitions of a tagger with a CRF."""
-
-
-def raw_shapes(text_model: TextModel) -> RawShapes:
-    """Returns which raw outputs of a model have a value for each token, or are the same for all inputs.
+def token_wise_outputs(text_model: TextModel) -> frozenset[str]:
+    """Returns the names of the raw outputs of a model that have a value for each token, float32 [B, S, ...].
 
     Args:
         text_model: The model from text to answers.
@@ -105,14 +95,11 @@ def raw_shapes(text_model: TextModel) -> RawShapes:
         feature.name: tf.TensorSpec([None] * (1 + len(feature.dimensions)), tf.int32)
         for feature in text_model.task.model_features
     }
+    if len(batch[features.INPUT_WORD_IDS.name].shape) > 2:
+        return frozenset()  # a row for each choice
     encoded = {"sequence_output": tf.TensorSpec([None, None, config.hidden_size], tf.float32)}
     if model.encoder.pooler is not None:
         encoded["pooled_output"] = tf.TensorSpec([None, config.hidden_size], tf.float32)
     heads = tf.function(lambda outputs, inputs: model.heads(outputs, inputs, training=False), autograph=False)
     outputs = heads.get_concrete_function(encoded, batch).structured_outputs
-    shapes = {name: value.shape.as_list() for name, value in outputs.items()}
-    by_text = len(batch[features.INPUT_WORD_IDS.name].shape) == 2
-    return RawShapes(
-        frozenset(name for name, shape in shapes.items() if by_text and shape[:2] == [None, None]),
-        frozenset(name for name, shape in shapes.items() if None not in shape),
-    )
+    return frozenset(name for name, value in outputs.items() if value.shape.as_list()[:2] == [None, None])

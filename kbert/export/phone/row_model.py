@@ -64,7 +64,8 @@ class RowModel:
 
         Returns:
             The outputs that the task has for tokens, such as `probabilities`, float32 [1, C]; for multiple choice the
-            `logits` of the choice, float32 [1]. And the outputs of the model, with RAW_PREFIX before their names.
+            `logits` of the choice, float32 [1]; for a tagger with a CRF also its tables. And the outputs of the model,
+            with RAW_PREFIX before their names.
         """
         batch = {spec.name: value for spec, value in zip(self.signature, inputs, strict=True)}
         one_of_many = any(feature.dimensions == "CS" for feature in self.task.model_features)
@@ -76,6 +77,7 @@ class RowModel:
             answers = {name: tf.reshape(value, [1]) for name, value in raw.items()}
         else:
             answers = self.task.token_outputs(raw, batch)
+            answers.update({name: raw[name] for name in self.task.constant_outputs})
         return {**answers, **{f"{RAW_PREFIX}{name}": value for name, value in raw.items()}}
 
 

@@ -301,6 +301,14 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     # === Answers ===
 
+    @property
+    def constant_outputs(self) -> tuple[str, ...]:
+        """The names of the raw outputs that do not depend on the inputs.
+
+        A LiteRT file for phones returns them too, since an app needs them to compute what `served_answers` does.
+        """
+        return ()
+
     @abc.abstractmethod
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Converts raw outputs to what a server answers, in the graph.

@@ -1,3 +1,4 @@
+import itertools
 import zipfile
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from every_task import TASKS
+from safetensors.numpy import load_file, save_file
 
 from kbert.errors import ExportError, ParityError, UsageError
 from kbert.export import parity
@@ -14,7 +16,9 @@ from kbert.export.phone.accuracy import Accuracy
 from kbert.export.phone.export import export_litert
 from kbert.export.phone.file_text_model import FileTextModel
 from kbert.inference.packed_encoder import PackedEncoder
+from kbert.layers.crf import TABLES
 from kbert.prediction.loading import load
+from kbert.tasks.tagging import TaggingTask
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
@@ -216,6 +220,33 @@ def test_the_accuracy_of_the_file_is_that_of_the_model(tmp_path, make_task_model
             np.testing.assert_allclose(received[key], value, atol=1e-4)
         else:
             np.testing.assert_array_equal(received[key], value)
+
+
+@pytest.mark.long
+def test_a_tagger_with_a_crf_returns_its_tables(tmp_path, make_task_model):
+    """The best of all paths through the logarithms of the probabilities and the tables has the tags of the model."""
+    folder = make_task_model(tmp_path / "run", TaggingTask(["DET", "NOUN", "VERB"], crf=True, per_word=True))
+    tensors = load_file(folder / "model.safetensors")
+    rng = np.random.default_rng(0)
+    for name in TABLES:
+        tensors[f"crf.{name}"] = rng.normal(0, 3, tensors[f"crf.{name}"].shape).astype(np.float32)
+    save_file(tensors, folder / "model.safetensors")
+    model = load(folder)
+    text = "the cat sat on the mat"
+    path = export_litert(folder, output=tmp_path / "model.tflite", sequence_lengths=[9])
+    outputs = run(path, rows(model, [text], 9))
+    assert outputs.keys() == {"probabilities", *TABLES}
+    start, end, transitions = (outputs[name][0] for name in TABLES)
+    emissions = np.log(outputs["probabilities"][0, 1:7])  # each word is one token
+
+    def score(tags):
+        moves = sum(transitions[before, after] for before, after in itertools.pairwise(tags))
+        return start[tags[0]] + emissions[range(6), tags].sum() + moves + end[tags[-1]]
+
+    best = max(itertools.product(range(3), repeat=6), key=score)
+    words = model.predict([text])[0]["words"]
+    assert [model.task.labels[tag] for tag in best] == [word["tag"] for word in words]
+    assert list(best) != emissions.argmax(-1).tolist()
 
 
 @pytest.fixture(scope="module")
