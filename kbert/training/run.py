@@ -24,6 +24,7 @@ from kbert.training.loop.callbacks import check_callbacks, start_callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Phase
 from kbert.training.loop.loop import TrainingLoop
+from kbert.training.loop.loop_run import run_loop
 from kbert.training.loop.settings import LoopSettings, check_batch_size
 from kbert.training.loop.step import TrainingStep
 from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
@@ -240,7 +241,8 @@ class Run:
             monitor = Monitor(self.folder, steps=steps, title=title, show_progress=show, constants=constants)
         asked = make_observers(ObserverSettings.from_options(options), model, self.folder / TENSORBOARD_FOLDER)
         epoch_steps = evaluate_every or options.checkpoint_every
-        return loop.run(
+        return run_loop(
+            loop,
             monitor,
             Checkpoints(self.checkpoint_folder, keep_checkpoints),
             resume=options.resume,

@@ -58,6 +58,8 @@ GIVEN = {
         **films("train.csv", "dev.csv"),
     },
     "docs/tasks.md": {
+        "MODEL": models.pretrained,
+        **films("train.csv", "dev.csv", "test.csv"),
         "pretrained": models.pretrained,
         "sst2.tsv": files.films("sentence"),
         "sst2-dev.tsv": files.films("sentence"),
@@ -146,7 +148,7 @@ GIVEN = {
         "dev.conll": files.text(files.CONLL),
     },
     "docs/migration/google-bert.md": {
-        "uncased_L-12_H-768_A-12": models.converted("google"),
+        "uncased_L-12_H-768_A-12": models.converted("google", layers=4),
         **{
             f"MRPC/{name}.tsv": files.table(
                 ("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"),

@@ -18,7 +18,8 @@ WORDS = (
     "the a is it film story plot mess fine clever warm dull weak terrible ada left rome who new "
     "cafe au lait and croissant"
 ).split()
-TOKENS = [*SPECIAL_TOKENS, *(f"[unused{n}]" for n in range(8)), *WORDS, *LETTERS, *(f"##{each}" for each in LETTERS)]
+PIECES = [*WORDS, *LETTERS, *(f"##{each}" for each in LETTERS)]
+TOKENS = [*SPECIAL_TOKENS, *(f"[unused{n}]" for n in range(8)), *dict.fromkeys(PIECES)]
 
 
 def vocabulary(path):
@@ -49,10 +50,10 @@ def random_tensors(shapes):
     }
 
 
-def pretrained(path):
+def pretrained(path, layers=2):
     """Writes the folder of a pretrained model of kbert."""
-    tensors = random_tensors(dict(ARCHITECTURES["BertForPreTraining"].tensors(config(), 2)))
-    Bundle(config(), tokenizer(), tensors, "BertForPreTraining", {"kind": "pretraining"}).save(path, "# A card\n")
+    tensors = random_tensors(dict(ARCHITECTURES["BertForPreTraining"].tensors(config(layers), 2)))
+    Bundle(config(layers), tokenizer(), tensors, "BertForPreTraining", {"kind": "pretraining"}).save(path, "# A card\n")
 
 
 def encoder(path):
@@ -111,12 +112,12 @@ def task_model(module, name, *arguments, layers=2, foreign=False, **options):
 classifier = task_model("classification", "ClassificationTask", ["0", "1"])
 
 
-def converted(to):
+def converted(to, layers=2):
     """Returns a function that writes a pretrained model in another format, such as that of Google."""
 
     def write(path):
         with tempfile.TemporaryDirectory() as folder:
-            pretrained(Path(folder, "model"))
+            pretrained(Path(folder, "model"), layers)
             kbert.convert(Path(folder, "model"), path, to=to, gelu="tanh" if to == "keras-hub" else None)
 
     return write

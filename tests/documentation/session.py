@@ -9,6 +9,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -36,8 +37,8 @@ SMALLER = {
     "prune": ("--epochs", "1", "--round-epochs", "1", "--rounds", "1"),
 }
 """Words that are added to a command; Click takes the last value of an option that is given twice."""
-SMALLER_IF_GIVEN = {"--precision": "float32", "--warmup-steps": "1"}
-"""Options that get another value in commands that have them."""
+SMALLER_IF_GIVEN = {"--precision": "float32", "--target-risk": "0.9", "--warmup-steps": "1"}
+"""Options that get another value in commands that have them. A model that has learnt little has a large risk."""
 INSTALLING = ("pip", "tox")
 """Programs that install packages from a network. Their words are checked by `test_commands.py`."""
 _SECONDS = 120
@@ -74,6 +75,7 @@ class Session:
         if not runs(block):
             return
         if block.language == "python":
+            _remove(re.findall(r'output="([^"]+)"', block.code))
             with redirect_stdout(io.StringIO()) as printed:
                 exec(compile(block.code, str(block), "exec"), self.names)
             self.printed[block.code] = printed.getvalue()
@@ -157,7 +159,11 @@ def _remove_output(words):
     outputs = [words[words.index("--output") + 1]] if "--output" in words else []
     if words[0] == "convert":
         outputs.append(words[2])
-    for path in map(Path, outputs):
+    _remove(outputs)
+
+
+def _remove(names):
+    for path in map(Path, names):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -6,30 +6,24 @@ gradients or runs several steps per call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kbert.tasks.protocol.objective import Objective
 from kbert.training.devices.strategy import Distribution
-from kbert.training.loop.callbacks import Callbacks
-from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Phase
-from kbert.training.loop.loop_run import LoopRun
 from kbert.training.loop.loss_scale import LossScale
 from kbert.training.loop.settings import LoopSettings, check_batch_size
 from kbert.training.loop.step import TrainingStep, is_seed
-from kbert.training.monitoring.monitor import Monitor
-from kbert.training.monitoring.observers import Observer
 from kbert.training.monitoring.throughput import Throughput
 from kbert.training.optimizers.registry import make_optimizer
 from kbert.training.optimizers.settings import OptimizerSettings
-from kbert.training.run_folder.checkpoints import Checkpoints
 
 
 class TrainingLoop:
-    """Trains a model.
+    """What trains a model, and is the same in all steps; `run_loop` runs it.
 
     Args:
         model: The model, which is built in the scope of the strategy. It is called with a batch and `training=True`.
@@ -91,58 +85,4 @@ class TrainingLoop:
         kept = {variable.path: variable.value for variable in stored if not is_seed(variable)}
         self.variables: dict[str, Any] = kept | self.optimizer.slots | loss_scale.slots
         self.steps_done = 0
-        """The number of steps that are done when `run` has ended."""
-
-    def run(
-        self,
-        monitor: Monitor,
-        checkpoints: Checkpoints,
-        *,
-        resume: bool = False,
-        evaluate: Callable[[int], Mapping[str, float]] | None = None,
-        evaluate_every: int = 0,
-        early_stopping: EarlyStopping | None = None,
-        observers: Sequence[Observer] = (),
-        callbacks: Callbacks | None = None,
-    ) -> dict[str, Any]:
-        """Trains the model until `settings.steps` steps are done.
-
-        Args:
-            monitor: The monitor, which writes the metrics.
-            checkpoints: The checkpoints, which all workers read and only the chief writes.
-            resume: Whether to continue from the newest checkpoint that is not damaged, if there is one.
-            evaluate: A function that takes the number of steps done and returns metrics for the row. The chief calls it
-                every `evaluate_every` steps and at the end. If "validation_loss" is one of its metrics, it decides
-                which checkpoint is the best.
-            evaluate_every: The number of steps between evaluations.
-            early_stopping: The rule that ends the run early; None for no such rule.
-            observers: The observers, which only the chief calls.
-            callbacks: The Keras callbacks, which only the chief calls. Either all workers or none must give callbacks.
-                If a callback sets `model.stop_training`, the run ends as it does after its last step: with a row of
-                metrics, an evaluation and a checkpoint.
-
-        Returns:
-            The first and the last row of training metrics, as "first" and "last".
-
-        Raises:
-            Spike: The loss jumped or is not finite.
-            TrainingError: Another worker is gone, or the loss still jumps or is not finite after several rewinds.
-            CheckpointError: All checkpoints are damaged, a checkpoint belongs to another model, or the disk is full.
-            Interrupted: SIGINT or SIGTERM was received, and a checkpoint was saved.
-        """
-        run = LoopRun(
-            self,
-            monitor,
-            checkpoints,
-            evaluate=evaluate,
-            evaluate_every=evaluate_every,
-            early_stopping=early_stopping,
-            observers=observers,
-            callbacks=callbacks,
-        )
-        if resume:
-            run.restore_newest()
-        try:
-            return run.train()
-        finally:
-            self.steps_done = run.progress.step
+        """The number of steps that were done when `run_loop` ended."""

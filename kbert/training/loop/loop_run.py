@@ -9,7 +9,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,14 +20,12 @@ from kbert.training.devices.strategy import lost_worker
 from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Input, phase_at
+from kbert.training.loop.loop import TrainingLoop
 from kbert.training.loop.progress import Progress
 from kbert.training.loop.spikes import SkippedBatches, Spike, SpikeDetector
 from kbert.training.monitoring.monitor import Monitor
 from kbert.training.monitoring.observers import Observer
 from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
-
-if TYPE_CHECKING:
-    from kbert.training.loop.loop import TrainingLoop
 
 _LOG = logging.getLogger("kbert")
 _CALL_SECONDS = 1.0
@@ -37,12 +35,68 @@ _REWINDS = 10
 """The maximum number of times that a run goes back to the same checkpoint."""
 
 
-class LoopRun:
+def run_loop(
+    loop: TrainingLoop,
+    monitor: Monitor,
+    checkpoints: Checkpoints,
+    *,
+    resume: bool = False,
+    evaluate: Callable[[int], Mapping[str, float]] | None = None,
+    evaluate_every: int = 0,
+    early_stopping: EarlyStopping | None = None,
+    observers: Sequence[Observer] = (),
+    callbacks: Callbacks | None = None,
+) -> dict[str, Any]:
+    """Trains a model until `loop.settings.steps` steps are done.
+
+    Args:
+        loop: The training loop.
+        monitor: The monitor, which writes the metrics.
+        checkpoints: The checkpoints, which all workers read and only the chief writes.
+        resume: Whether to continue from the newest checkpoint that is not damaged, if there is one.
+        evaluate: A function that takes the number of steps done and returns metrics for the row. The chief calls it
+            every `evaluate_every` steps and at the end. If "validation_loss" is one of its metrics, it decides
+            which checkpoint is the best.
+        evaluate_every: The number of steps between evaluations.
+        early_stopping: The rule that ends the run early; None for no such rule.
+        observers: The observers, which only the chief calls.
+        callbacks: The Keras callbacks, which only the chief calls. Either all workers or none must give callbacks.
+            If a callback sets `model.stop_training`, the run ends as it does after its last step: with a row of
+            metrics, an evaluation and a checkpoint.
+
+    Returns:
+        The first and the last row of training metrics, as "first" and "last".
+
+    Raises:
+        Spike: The loss jumped or is not finite.
+        TrainingError: Another worker is gone, or the loss still jumps or is not finite after several rewinds.
+        CheckpointError: All checkpoints are damaged, a checkpoint belongs to another model, or the disk is full.
+        Interrupted: SIGINT or SIGTERM was received, and a checkpoint was saved.
+    """
+    run = _Run(
+        loop,
+        monitor,
+        checkpoints,
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
+        early_stopping=early_stopping,
+        observers=observers,
+        callbacks=callbacks,
+    )
+    if resume:
+        run.restore_newest()
+    try:
+        return run.train()
+    finally:
+        loop.steps_done = run.progress.step
+
+
+class _Run:
     """A run of a training loop: its progress, and those who watch it.
 
     Args:
         loop: The training loop.
-        monitor: See `TrainingLoop.run`, as for the other arguments.
+        monitor: See `run_loop`, as for the other arguments.
         checkpoints: The checkpoints.
         evaluate: The function that evaluates the model, or None.
         evaluate_every: The number of steps between evaluations.
@@ -82,7 +136,7 @@ class LoopRun:
         """The work of the batches since the last row (`Throughput.work`)."""
 
     def train(self) -> dict[str, Any]:
-        """Trains until the last step; see `TrainingLoop.run`."""
+        """Trains until the last step; see `run_loop`."""
         if self.callbacks is not None and self.placement.is_chief:
             self.callbacks.begin(self.progress.step)
         rewinds: dict[int, int] = {}
