@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kbert.layers.crf import TABLES, viterbi
 from kbert.tasks.answers.context_spans import best_spans
 from kbert.tasks.answers.spans import LETTERS, served_spans
 from kbert.tasks.question_answering import QuestionAnsweringTask
@@ -68,7 +69,8 @@ def answers_of():
         lines = "".join(json.dumps(case) + "\n" for _, case in flat)
         done = subprocess.run(command, input=lines, capture_output=True, text=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stderr
-        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        # `splitlines` would also split at the line separators of Unicode, which JSON need not escape.
+        answers = [json.loads(line) for line in done.stdout.rstrip("\n").split("\n")]
         found = {name: [] for name in cases}
         for (name, _), answer in zip(flat, answers, strict=True):
             found[name].append(answer)
@@ -178,7 +180,14 @@ def entity_cases():
         case, words = words_of(tokenizer, text, 48)
         probabilities = tf.nn.softmax(rng.normal(0, 2, (48, len(TAGS))).astype(np.float32)).numpy()
         chosen = probabilities[[word[0] for word in words]]
-        tags, scores = chosen.argmax(-1), chosen.max(-1)
+        tables = [rng.normal(0, 2, shape).astype(np.float32) for shape in (len(TAGS), len(TAGS), (len(TAGS),) * 2)]
+        if words and number % 3 == 0:
+            case["tables"] = dict(zip(("start", "end", "transitions"), map(np.ndarray.tolist, tables), strict=True))
+            outputs = {name: table[None] for name, table in zip(TABLES, tables, strict=True)}
+            tags = viterbi(np.log(chosen)[None], np.ones((1, len(words)), bool), outputs).numpy()[0]
+        else:
+            tags = chosen.argmax(-1)
+        scores = chosen[np.arange(len(words)), tags]
         offsets = utf_16_offsets(text)
         per_word = number % 4 == 0
         if per_word:

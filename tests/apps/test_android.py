@@ -11,6 +11,7 @@ from every_task import TASKS
 
 from kbert.export.phone.export import export_litert
 from kbert.inference.litert_model import interpreter
+from kbert.layers.crf import TABLES
 from kbert.prediction.loading import load
 from kbert.tasks.question_answering import QuestionAnsweringTask
 
@@ -86,13 +87,16 @@ def exported(folder, path):
     return run
 
 
-def test_the_entities_of_an_exported_tagger(tmp_path, make_task_model, command, answers_of, check_answers):
-    folder = make_task_model(tmp_path / "run", TASKS["tagging"]())
+@pytest.mark.parametrize("task", ["tagging", "tagging with a CRF"])
+def test_the_entities_of_an_exported_tagger(tmp_path, make_task_model, command, answers_of, check_answers, task):
+    folder = make_task_model(tmp_path / "run", TASKS[task]())
     run = exported(folder, tmp_path / "m.tflite")
     model, cases = load(folder), []
     for text, predicted in zip(TEXTS, model.predict(list(TEXTS)), strict=True):
         outputs = run(code_points=code_points(text))
         case = {"function": "entities", "text": text, "labels": model.task.labels, "perWord": False, **outputs}
+        if "transitions" in outputs:
+            case["tables"] = dict(zip(("start", "end", "transitions"), (outputs[name] for name in TABLES), strict=True))
         wide = [len(text[:place].encode("utf-16-le")) // 2 for place in range(len(text) + 1)]
         entities = [
             [span["label"], wide[span["start"]], wide[span["end"]], span["text"], span["score"]]

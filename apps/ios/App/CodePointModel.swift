@@ -42,7 +42,7 @@ final class CodePointModel {
         return try topLabels(settings.labels, scores: found.read("probabilities"), count: count)
     }
 
-    /// Returns the entities of a text. A long text is read in several windows.
+    /// Returns the entities of a text. A long text is read in several windows, in each of which a CRF chooses the tags.
     func entities(text: String) throws -> [Entity] {
         let codePoints = CodePoints(text)
         let length = try length(Self.text)
@@ -55,7 +55,8 @@ final class CodePointModel {
             let ends: [Int32] = try found.read("ends")
             let places = words(in: input, starts: starts, ends: ends)
             let probabilities: [Float] = try found.read("probabilities")
-            let window = taggedWords(places, probabilities: probabilities, count: settings.labels.count)
+            let window = taggedWords(
+                places, probabilities: probabilities, count: settings.labels.count, tables: try found.crfTables())
             tagged = joinWords(tagged, window.map { $0.moved(by: from) })
             begin = nextWindow(codePoints, after: from, length: length, starts: starts, ends: ends)
         }
@@ -108,6 +109,14 @@ final class CodePointModel {
     private struct Outputs {
         let buffers: [String: TensorBuffer]
         let task: String
+
+        /// Returns the tables of a tagger with a CRF; nil for other models.
+        func crfTables() throws -> CrfTables? {
+            if buffers["transitions"] == nil { return nil }
+            return CrfTables(
+                start: try read("start_transitions"), end: try read("end_transitions"),
+                transitions: try read("transitions"))
+        }
 
         func read<Element>(_ name: String) throws -> [Element] {
             guard let buffer = buffers[name] else {

@@ -14,6 +14,11 @@ struct Case: Decodable {
         let begin: Int
     }
 
+    struct Tables: Decodable {
+        let start, end: [Float]
+        let transitions: [[Float]]
+    }
+
     let function: String
     let text, context, settings: String?
     let length, begin, count, longest, most: Int?
@@ -23,9 +28,14 @@ struct Case: Decodable {
     let probabilities: [[Float]]?
     let perWord: Bool?
     let windows: [Window]?
+    let tables: Tables?
 
     var places: [Word] {
         words(in: CodePoints(text!).values, starts: starts!, ends: ends!)
+    }
+
+    var crfTables: CrfTables? {
+        tables.map { CrfTables(start: $0.start, end: $0.end, transitions: Array($0.transitions.joined())) }
     }
 
     var answerWindows: [AnswerWindow] {
@@ -58,7 +68,8 @@ func answer(to question: Case) throws -> Any {
         return question.places.map { [$0.token, $0.range.lowerBound, $0.range.upperBound] }
     case "entities":
         let rows = question.probabilities!
-        let words = taggedWords(question.places, probabilities: Array(rows.joined()), count: rows[0].count)
+        let words = taggedWords(
+            question.places, probabilities: Array(rows.joined()), count: rows[0].count, tables: question.crfTables)
         let text = CodePoints(question.text!)
         return entities(in: text, words: words, labels: question.labels!, perWord: question.perWord!)
             .map { [$0.label, $0.range.lowerBound, $0.range.upperBound, $0.text, $0.score] as [Any] }

@@ -17,7 +17,7 @@ public struct Entity: Equatable, Sendable {
     }
 }
 
-/// A word with its place in code points, the index of its likeliest tag, and the probability of this tag.
+/// A word with its place in code points, the index of its tag, and the probability of this tag.
 public struct TaggedWord: Equatable, Sendable {
     public let range: Range<Int>
     public let tag: Int
@@ -62,12 +62,13 @@ public struct Tag: Equatable, Sendable {
 /// - Parameters:
 ///   - probabilities: The probabilities of the tags of all tokens, one token after the other.
 ///   - count: The number of tags.
-public func taggedWords(_ words: [Word], probabilities: [Float], count: Int) -> [TaggedWord] {
-    words.map { word in
-        let row = probabilities[word.token * count..<(word.token + 1) * count]
-        let tag = largest(row)
-        return TaggedWord(range: word.range, tag: tag, score: row[row.startIndex + tag])
-    }
+///   - tables: The tables of a model with a CRF, which chooses all tags together.
+public func taggedWords(
+    _ words: [Word], probabilities: [Float], count: Int, tables: CrfTables? = nil
+) -> [TaggedWord] {
+    let rows = words.map { Array(probabilities[$0.token * count..<($0.token + 1) * count]) }
+    let tags = tables.map { bestTags(rows, tables: $0) } ?? rows.map { largest($0[...]) }
+    return words.indices.map { TaggedWord(range: words[$0].range, tag: tags[$0], score: rows[$0][tags[$0]]) }
 }
 
 /// Returns the entities of a text, in order.

@@ -57,6 +57,18 @@ final class KbertLogicTests: XCTestCase {
         XCTAssertEqual(String(decoding: units, as: UTF16.self), "Ada Lovelace")
     }
 
+    func testACrfChoosesTheTagsTogether() {
+        let words: [[Float]] = [[0.6, 0.4], [0.6, 0.4]]
+        func tables(start: [Float] = [0, 0], end: [Float] = [0, 0], other: Float = 0) -> CrfTables {
+            CrfTables(start: start, end: end, transitions: [0, other, other, 0])
+        }
+        XCTAssertEqual(bestTags(words, tables: tables()), [0, 0])
+        XCTAssertEqual(bestTags(words, tables: tables(start: [0, 1])), [1, 0])
+        XCTAssertEqual(bestTags(words, tables: tables(end: [0, 1])), [0, 1])
+        XCTAssertEqual(bestTags(words, tables: tables(end: [0, 1], other: -1)), [1, 1])
+        XCTAssertEqual(bestTags([], tables: tables()), [])
+    }
+
     func testTheBestSpanIsTheAnswer() {
         // [CLS] who [SEP] ada wrote it [SEP]
         let window = AnswerWindow(

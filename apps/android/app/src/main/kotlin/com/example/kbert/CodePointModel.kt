@@ -3,6 +3,7 @@ package com.example.kbert
 import com.example.kbert.logic.Answer
 import com.example.kbert.logic.AnswerWindow
 import com.example.kbert.logic.CodePoints
+import com.example.kbert.logic.CrfTables
 import com.example.kbert.logic.Entity
 import com.example.kbert.logic.ModelSettings
 import com.example.kbert.logic.ScoredLabel
@@ -53,7 +54,7 @@ class CodePointModel(file: ByteBuffer, val settings: ModelSettings) : AutoClosea
         return topLabels(settings.labels, floats(outputs, "probabilities"), count)
     }
 
-    /** Returns the entities of a text. A long text is read in several windows. */
+    /** Returns the entities of a text. A long text is read in several windows, in each of which a CRF chooses the tags. */
     fun entities(text: String): List<Entity> {
         val codePoints = CodePoints(text)
         var words = emptyList<TaggedWord>()
@@ -64,7 +65,8 @@ class CodePointModel(file: ByteBuffer, val settings: ModelSettings) : AutoClosea
             val outputs = outputs(input, null)
             val starts = ints(outputs, "starts")
             val ends = ints(outputs, "ends")
-            val tagged = taggedWords(wordsOf(input, starts, ends), rows(floats(outputs, "probabilities")))
+            val probabilities = rows(floats(outputs, "probabilities"))
+            val tagged = taggedWords(wordsOf(input, starts, ends), probabilities, crfTables(outputs))
             words = joinWords(words, tagged.map { it.copy(start = it.start + from, end = it.end + from) })
             begin = nextWindow(codePoints, from, length(TEXT), starts, ends)
         }
@@ -107,6 +109,13 @@ class CodePointModel(file: ByteBuffer, val settings: ModelSettings) : AutoClosea
         return outputs
     }
 
+    /** Returns the tables of a tagger with a CRF; null for other models. */
+    private fun crfTables(outputs: Map<String, Any>): CrfTables? {
+        if ("transitions" !in outputs) return null
+        val transitions = rows(floats(outputs, "transitions"))
+        return CrfTables(floats(outputs, "start_transitions"), floats(outputs, "end_transitions"), transitions)
+    }
+
     private fun floats(outputs: Map<String, Any>, name: String): FloatArray =
         (output(outputs, name) as FloatBuffer).array()
 
@@ -117,7 +126,7 @@ class CodePointModel(file: ByteBuffer, val settings: ModelSettings) : AutoClosea
             "${outputs.keys.joinToString()}; take kbert.json from the run that the model was exported from"
     }
 
-    /** Splits the probabilities of all tokens into those of each token. */
+    /** Splits numbers into rows with one number for each label. */
     private fun rows(values: FloatArray): Array<FloatArray> {
         val size = settings.labels.size
         return Array(values.size / size) { values.copyOfRange(it * size, (it + 1) * size) }

@@ -30,7 +30,7 @@ private fun answer(case: JSONObject): Any = when (val name = case.getString("fun
     "entities" -> JSONArray(
         entitiesOf(
             CodePoints(case.getString("text")),
-            taggedWords(words(case), rows(case.getJSONArray("probabilities"))),
+            taggedWords(words(case), rows(case.getJSONArray("probabilities")), case.optJSONObject("tables")?.let(::tables)),
             strings(case.getJSONArray("labels")),
             case.getBoolean("perWord")
         ).map { JSONArray(listOf(it.label, it.start, it.end, it.text, it.score.toDouble())) }
@@ -63,6 +63,10 @@ private fun answer(case: JSONObject): Any = when (val name = case.getString("fun
     }
     else -> throw IllegalArgumentException("expected the name of a function. Received: $name")
 }
+
+private fun tables(tables: JSONObject) = CrfTables(
+    floats(tables.getJSONArray("start")), floats(tables.getJSONArray("end")), rows(tables.getJSONArray("transitions"))
+)
 
 private fun words(case: JSONObject): List<Word> = wordsOf(
     CodePoints(case.getString("text")).values, ints(case.getJSONArray("starts")), ints(case.getJSONArray("ends"))

@@ -11,7 +11,7 @@ package com.example.kbert.logic
  */
 data class Entity(val label: String, val start: Int, val end: Int, val text: String, val score: Float)
 
-/** A word with the index of its likeliest tag and the probability of this tag. */
+/** A word with the index of its tag and the probability of this tag. */
 data class TaggedWord(val start: Int, val end: Int, val tag: Int, val score: Float)
 
 /** The letter and the type of a tag: "B-PER" is B and PER. */
@@ -35,10 +35,12 @@ fun splitTag(tag: String): Tag {
  * Returns the words of a text with their likeliest tags. The first token of a word decides.
  *
  * @param probabilities The probabilities of the tags of each token.
+ * @param tables The tables of a model with a CRF, which chooses all tags together.
  */
-fun taggedWords(words: List<Word>, probabilities: Array<FloatArray>): List<TaggedWord> = words.map {
-    val tag = largest(probabilities[it.token])
-    TaggedWord(it.start, it.end, tag, probabilities[it.token][tag])
+fun taggedWords(words: List<Word>, probabilities: Array<FloatArray>, tables: CrfTables? = null): List<TaggedWord> {
+    val rows = words.map { probabilities[it.token] }
+    val tags = if (tables == null) rows.map(::largest) else bestTags(rows, tables)
+    return words.indices.map { TaggedWord(words[it].start, words[it].end, tags[it], rows[it][tags[it]]) }
 }
 
 /**

@@ -66,6 +66,19 @@ class LogicTest {
     }
 
     @Test
+    fun aCrfChoosesTheTagsTogether() {
+        val words = listOf(floatArrayOf(0.6f, 0.4f), floatArrayOf(0.6f, 0.4f))
+        val zeros = floatArrayOf(0f, 0f)
+        fun tables(start: FloatArray = zeros, end: FloatArray = zeros, other: Float = 0f) =
+            CrfTables(start, end, arrayOf(floatArrayOf(0f, other), floatArrayOf(other, 0f)))
+        assertEquals(listOf(0, 0), bestTags(words, tables()))
+        assertEquals(listOf(1, 0), bestTags(words, tables(start = floatArrayOf(0f, 1f))))
+        assertEquals(listOf(0, 1), bestTags(words, tables(end = floatArrayOf(0f, 1f))))
+        assertEquals(listOf(1, 1), bestTags(words, tables(end = floatArrayOf(0f, 1f), other = -1f)))
+        assertEquals(emptyList<Int>(), bestTags(emptyList(), tables()))
+    }
+
+    @Test
     fun theBestSpanIsTheAnswer() {
         // [CLS] who [SEP] ada wrote it [SEP]
         val starts = intArrayOf(0, 0, 0, 0, 4, 10, 0)
