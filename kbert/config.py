@@ -56,16 +56,26 @@ class BertConfig:
     """The activation of the bottleneck adapters."""
 
     def __post_init__(self) -> None:
+        self._check_types()
+        self._check_values()
+
+    def _check_types(self) -> None:
+        """Checks the types of all numbers, and converts whole numbers to floats where a float is expected."""
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-                raise ConfigError(f"{field.name} must be a whole number. Received: {field.name}={shown(value)}")
+            name, value = field.name, getattr(self, field.name)
+            if field.type == "int" and not _is_whole_number(value):
+                raise ConfigError(f"{name} must be a whole number. Received: {name}={shown(value)}")
+            if field.type == "int" and name != "pad_token_id" and value < 1:
+                raise ConfigError(f"{name} must be at least 1. Received: {name}={shown(value)}")
             if field.type == "float" or (field.type == "float | None" and value is not None):
                 if not _is_finite_number(value):
-                    raise ConfigError(f"{field.name} must be a number. Received: {field.name}={shown(value)}")
-                object.__setattr__(self, field.name, float(value))
-            if field.type == "int" and field.name != "pad_token_id" and value < 1:
-                raise ConfigError(f"{field.name} must be at least 1. Received: {field.name}={shown(value)}")
+                    raise ConfigError(f"{name} must be a number. Received: {name}={shown(value)}")
+                object.__setattr__(self, name, float(value))
+        size = self.bottleneck_size
+        if size is not None and (not _is_whole_number(size) or size < 1):
+            raise ConfigError(f"bottleneck_size must be at least 1. Received: bottleneck_size={shown(size)}")
+
+    def _check_values(self) -> None:
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 "hidden_size must be a multiple of num_attention_heads. "
@@ -76,9 +86,6 @@ class BertConfig:
                 raise ConfigError(
                     f"{name} must be one of {', '.join(ACTIVATIONS)}. Received: {name}={shown(getattr(self, name))}"
                 )
-        size = self.bottleneck_size
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-            raise ConfigError(f"bottleneck_size must be at least 1. Received: bottleneck_size={shown(size)}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ConfigError(f"{name} must be in [0, 1). Received: {name}={getattr(self, name)}")
@@ -136,6 +143,10 @@ class BertConfig:
     def replace(self, **changes: Any) -> BertConfig:
         """Returns a copy with some settings changed."""
         return dataclasses.replace(self, **changes)
+
+
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_finite_number(value: Any) -> bool:
