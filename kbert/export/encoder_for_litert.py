@@ -87,8 +87,20 @@ def write_encoder(
     vectors = encoder(ids, mask, types)
     encoder.close()
     batch = {feature.name: value for feature, value in zip(ENCODER_FEATURES, (ids, mask, types), strict=True)}
-    expected = {VECTORS: np.asarray(text_model.model.encoder(batch)["sequence_output"])}
-    check_litert_parity(expected, {VECTORS: vectors}, mask, quantize=quantize, what=f"{FILE_NAME} ({quantize})")
+    keras_encoder = text_model.model.encoder
+    outputs = keras_encoder(batch)
+    expected, received = (
+        (outputs["pooled_output"], keras_encoder.pooler(vectors))
+        if keras_encoder.pooled_only
+        else (outputs["sequence_output"], vectors)
+    )
+    check_litert_parity(
+        {VECTORS: np.asarray(expected)},
+        {VECTORS: np.asarray(received)},
+        mask,
+        quantize=quantize,
+        what=f"{FILE_NAME} ({quantize})",
+    )
     if quantize == "none":
         answers = session_answers(version, {ANSWER: {**encoded, VECTORS: vectors}})[ANSWER]
         wanted = {name: value.numpy() for name, value in text_model.from_text(*inputs.values()).items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from kbert.inference.litert_model import litert_model
-from kbert.inference.litert_rows import INPUTS, LiteRtRows
-from kbert.inference.packed_encoder import PackedEncoder, text_bias
+from kbert.inference.litert_rows import FIRSTS, INPUTS, LiteRtRows
+from kbert.inference.packed_encoder import PackedEncoder, WantedTokens, gather, text_bias
 from kbert.models.encoder import BertEncoder
 
 
@@ -37,7 +37,13 @@ def encoder_content(encoder: BertEncoder, quantize: str) -> bytes:
     """
     packed = PackedEncoder(encoder)
 
-    def vectors(ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"vectors": packed(ids, types, positions, text_bias(texts))}
+    def vectors(
+        ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor, texts: tf.Tensor, firsts: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        wanted = None
+        if firsts is not None:
+            wanted = WantedTokens(lambda rows: gather(rows, firsts), text_bias(texts, gather(texts, firsts)))
+        return {"vectors": packed(ids, types, positions, text_bias(texts), wanted)}
 
-    return litert_model(vectors, [tf.TensorSpec([None], tf.int32, name=name) for name in INPUTS], quantize)
+    names = (*INPUTS, FIRSTS) if encoder.pooled_only else INPUTS
+    return litert_model(vectors, [tf.TensorSpec([None], tf.int32, name=name) for name in names], quantize)

@@ -25,13 +25,16 @@ different texts, which is computed and then masked. In shorter rows, matrix prod
 
 INPUTS = ("ids", "types", "positions", "texts")
 """Token ids, segment ids, the position of each token in its text, and the number of that text in the row."""
+FIRSTS = "firsts"
+"""A further input of a model that computes only the first token of each text: the places of these tokens in the row."""
 
 
 class LiteRtRows:
     """A LiteRT model that computes the vectors of tokens in rows.
 
     Args:
-        content: The content of the .tflite file; its inputs are those of INPUTS, and its output is `vectors`.
+        content: The content of the .tflite file; its inputs are those of INPUTS, and perhaps FIRSTS. Its output is
+            `vectors`, float32 [T, H], or with FIRSTS float32 [W, H].
         threads: The number of rows that are computed at the same time; the default is the number of processor cores.
 
     Raises:
@@ -45,6 +48,7 @@ class LiteRtRows:
         self.threads = threads or os.cpu_count() or 1
         self._content = content
         first = _RowInterpreter(content, 1)
+        self._firsts_only = first.firsts_only
         self.width = first.width
         """The number of values of a vector, H."""
         self._idle: SimpleQueue[_RowInterpreter] = SimpleQueue()
@@ -63,16 +67,23 @@ class LiteRtRows:
             input_type_ids: Segment ids, int32 [B, S].
 
         Returns:
-            The outputs of the last block, float32 [B, S, H], with zeros for padding.
+            The outputs of the last block, float32 [B, S, H], with zeros for padding. If the model computes only the
+            first token of each text, float32 [B, 1, H].
         """
         ids, mask, types = (np.asarray(value, np.int32) for value in (input_word_ids, input_mask, input_type_ids))
-        outputs = np.zeros((*ids.shape, self.width), np.float32)
+        outputs = np.zeros((len(ids), 1 if self._firsts_only else ids.shape[1], self.width), np.float32)
 
         def run(texts: slice) -> None:
             numbers, positions = np.nonzero(mask[texts])
+            if not len(numbers):
+                return
             places = (numbers + texts.start, positions)
-            if len(numbers):
-                outputs[places] = self._run_row(ids[places], types[places], positions, numbers, alone=alone)
+            row = [ids[places], types[places], positions, numbers]
+            if self._firsts_only:
+                firsts = np.flatnonzero(positions == 0)
+                outputs[places[0][firsts], 0] = self._run_row(*row, firsts, alone=alone)
+            else:
+                outputs[places] = self._run_row(*row, alone=alone)
 
         rows = list(_rows(mask.sum(-1)))
         with self._lock:
@@ -122,20 +133,29 @@ class _RowInterpreter:
     def __init__(self, content: bytes, threads: int) -> None:
         self._interpreter = interpreter(content, threads)
         signature = self._interpreter._get_full_signature_list()["serving_default"]
-        self._inputs = [signature["inputs"][name] for name in INPUTS]
+        self.firsts_only = FIRSTS in signature["inputs"]
+        names = (*INPUTS, FIRSTS) if self.firsts_only else INPUTS
+        self._inputs = [signature["inputs"][name] for name in names]
         self._output = signature["outputs"]["vectors"]
-        self._tokens = -1
+        self._sizes: list[int] = []
         outputs = {each["index"]: each for each in self._interpreter.get_output_details()}
         self.width = int(outputs[self._output]["shape"][-1])
 
     def __call__(self, *values: np.ndarray) -> np.ndarray:
-        """Returns the vectors of the tokens of a row, float32 [T, H], given int32 [T] for each of INPUTS."""
-        tokens = len(values[0])
-        if tokens != self._tokens:
-            for index in self._inputs:
-                self._interpreter.resize_tensor_input(index, [tokens])
+        """Returns the vectors of the tokens of a row.
+
+        Args:
+            values: int32 [T] for each of INPUTS, and perhaps int32 [W] for FIRSTS.
+
+        Returns:
+            float32 [T, H], or with FIRSTS float32 [W, H].
+        """
+        sizes = [len(value) for value in values]
+        if sizes != self._sizes:
+            for index, size in zip(self._inputs, sizes, strict=True):
+                self._interpreter.resize_tensor_input(index, [size])
             self._interpreter.allocate_tensors()
-            self._tokens = tokens
+            self._sizes = sizes
         for index, value in zip(self._inputs, values, strict=True):
             self._interpreter.set_tensor(index, value.astype(np.int32))
         self._interpreter.invoke()

@@ -13,7 +13,9 @@ part of the computation as long as rows are short.
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,19 @@ from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
 
 Array = np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedTokens:
+    """The tokens whose vectors are needed. The last block computes only these.
+
+    Args:
+        select: A function from a matrix with a row for each of the T tokens to its rows for the W wanted tokens.
+        bias: The bias of their attention scores, float32, broadcast to [N, W, T].
+    """
+
+    select: Callable[[tf.Tensor], tf.Tensor]
+    bias: tf.Tensor
 
 
 class PackedEncoder:
@@ -41,7 +56,14 @@ class PackedEncoder:
         self.config = encoder.config
         self._unchanged_kernels = unchanged_kernels
 
-    def __call__(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array, bias: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self,
+        ids: tf.Tensor,
+        types: tf.Tensor,
+        positions: tf.Tensor | Array,
+        bias: tf.Tensor,
+        wanted: WantedTokens | None = None,
+    ) -> tf.Tensor:
         """Computes the outputs of the last block.
 
         Args:
@@ -49,21 +71,25 @@ class PackedEncoder:
             types: Segment ids, int32 [T].
             positions: The position of each token in its text, int32 [T].
             bias: The bias of the attention scores, float32, broadcast to [N, T, T].
+            wanted: The tokens whose vectors are needed; None means all.
 
         Returns:
-            A vector for each token, float32 [T, H].
+            A vector for each token, float32 [T, H]; or for each wanted token, float32 [W, H].
         """
         # The names are those of the operations in a .tflite file, by which a quantizer chooses them.
         with tf.name_scope("embeddings"):
             hidden = self._embed(ids, types, positions)
+        last = len(self.encoder.blocks) - 1
         for index, block in enumerate(self.encoder.blocks):
             with tf.name_scope(f"block_{index}"):
-                hidden = self._block(block, hidden, bias)
+                hidden = self._block(block, hidden, bias, wanted if index == last else None)
         return hidden
 
-    def _block(self, block: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    def _block(self, block: Any, hidden: tf.Tensor, bias: tf.Tensor, wanted: WantedTokens | None) -> tf.Tensor:
         with tf.name_scope("attention"):
-            attended = self._attend(block.attention, hidden, bias)
+            asking = hidden if wanted is None else wanted.select(hidden)
+            attended = self._attend(block.attention, asking, hidden, bias if wanted is None else wanted.bias)
+            hidden = asking
         with tf.name_scope("attention_norm"):
             hidden = self._normalize(hidden + attended, block.attention_norm)
         with tf.name_scope("intermediate"):
@@ -85,17 +111,18 @@ class PackedEncoder:
         total = _gather(constant(embeddings.token_table), ids) + _gather(constant(embeddings.type_table), types) + rows
         return self._normalize(total, embeddings.norm)
 
-    def _attend(self, attention: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    def _attend(self, attention: Any, asking: tf.Tensor, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        """Returns the result of the attention of the tokens `asking` to the tokens `hidden`."""
         config = self.config
         kernels = np.split(kernel(attention.qkv), 3, axis=-1)
         biases = np.split(constant(attention.qkv.bias), 3)
         scale = np.float32(1.0 / math.sqrt(config.head_size))
         kernels[0], biases[0] = kernels[0] * scale, biases[0] * scale
 
-        def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
-            return self._heads(tf.matmul(hidden, weight(kernels[part])) + weight(biases[part]), order)
+        def heads(tokens: tf.Tensor, part: int, order: tuple[int, int, int]) -> tf.Tensor:
+            return self._heads(tf.matmul(tokens, weight(kernels[part])) + weight(biases[part]), order)
 
-        query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
+        query, key, value = heads(asking, 0, (1, 0, 2)), heads(hidden, 1, (1, 2, 0)), heads(hidden, 2, (1, 0, 2))
         probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, T, T]
         return _project(self._joined(tf.matmul(probabilities, value)), attention.output_projection)
 
@@ -152,11 +179,19 @@ def padding_bias(mask: tf.Tensor) -> tf.Tensor:
     return (1.0 - tf.reshape(tf.cast(mask, tf.float32), [1, 1, -1])) * MASK_BIAS
 
 
-def text_bias(texts: tf.Tensor) -> tf.Tensor:
-    """Returns the bias that confines attention to each text: int32 [T], the number of its text → float32 [T, T]."""
-    numbers = tf.cast(texts, tf.float32)
+def text_bias(texts: tf.Tensor, asking: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the bias that confines attention to each text.
+
+    Args:
+        texts: The number of the text of each token, int32 [T].
+        asking: That of each token which attends, int32 [W]; None means all tokens.
+
+    Returns:
+        float32 [W, T].
+    """
     # LiteRT's delegate does not support comparisons of integers. Numbers of different texts differ by 1 at least.
-    distances = tf.abs(tf.expand_dims(numbers, 0) - tf.expand_dims(numbers, 1))
+    rows = tf.expand_dims(tf.cast(texts if asking is None else asking, tf.float32), 1)
+    distances = tf.abs(tf.expand_dims(tf.cast(texts, tf.float32), 0) - rows)
     return tf.maximum(distances * MASK_BIAS, MASK_BIAS)
 
 
@@ -178,5 +213,10 @@ def _project(values: tf.Tensor, layer: Any) -> tf.Tensor:
 
 
 def _gather(table: Array, rows: tf.Tensor) -> tf.Tensor:
+    return gather(tf.convert_to_tensor(weight(table)), rows)
+
+
+def gather(matrix: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns rows of a matrix: [T, H] and int32 [W] → [W, H]."""
     # The raw operation, because tf.gather is converted with checks of the indices, which split the graph.
-    return tf.raw_ops.GatherV2(params=tf.convert_to_tensor(weight(table)), indices=rows, axis=0)
+    return tf.raw_ops.GatherV2(params=matrix, indices=rows, axis=0)

@@ -16,6 +16,7 @@ from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.padding import drop_padding, pad_rows
 from kbert.layers.projection import Projection, initializer, product
+from kbert.layers.recording import record_row
 
 MASK_BIAS = -1e4
 """The bias that is added to the attention score of a padded key. exp(-1e4) is 0 in float32. Unlike -1e9, the
@@ -81,15 +82,30 @@ class SelfAttention(BertLayer):
         self.qkv.build(input_shape)
         self.output_projection.build(input_shape)
 
-    def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        bias: Any,
+        places: Any = None,
+        tokens: Any = None,
+        training: bool | None = None,
+        first_only: bool = False,
+    ) -> Any:
         """Maps float32 [B, S, H], and a bias that broadcasts to [B, N, S, S], to float32 [B, S, H].
 
-        With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead.
+        With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead. With
+        `first_only`, only the first token of each row is computed, and the output is float32 [B, 1, H].
         """
-        return self.with_keys(inputs, bias, places, tokens, training)[0]
+        return self.with_keys(inputs, bias, places, tokens, training, first_only)[0]
 
     def with_keys(
-        self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None
+        self,
+        inputs: Any,
+        bias: Any,
+        places: Any = None,
+        tokens: Any = None,
+        training: bool | None = None,
+        first_only: bool = False,
     ) -> tuple[Any, Any, Any]:
         """Returns the result of `call`, the transposed keys [B, N, D, S] and the values [B, N, S, D] (see `step`)."""
         # Values that only move from one matrix product to the next stay in the precision of the products.
@@ -98,9 +114,12 @@ class SelfAttention(BertLayer):
             # Attention works on each row separately, so rows need the same length here, and only here.
             projected = pad_rows(projected, places, tokens)
         query, key, value = self._heads(projected)
+        if first_only:
+            query = query[:, :, :1]
+            record_row(None)  # the layers after this one get a vector for each row
         scores = product(query, key, self.precision)  # [B, N, S, S]
         context = self._joined(self._weighted(scores + bias, value, training))
-        if places is not None:
+        if places is not None and not first_only:
             context = drop_padding(context, places, tokens)
         return self.output_projection(context), key, value
 

@@ -14,6 +14,7 @@ from kbert.layers.bottleneck import Bottleneck
 from kbert.layers.dropout import Dropout
 from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.normalization import LayerNorm
+from kbert.layers.padding import first_tokens, zero_empty_rows
 from kbert.layers.projection import Projection, initializer
 
 
@@ -69,19 +70,28 @@ class EncoderBlock(BertLayer):
         if self.bottleneck is not None:
             self.bottleneck.build(input_shape)
 
-    def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        bias: Any,
+        places: Any = None,
+        tokens: Any = None,
+        training: bool | None = None,
+        first_only: bool = False,
+    ) -> Any:
         """Maps float32 [B, S, H], and an attention bias that broadcasts to [B, N, S, S], to float32 [B, S, H].
 
-        With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead.
+        With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead. With
+        `first_only`, only the first token of each row is computed, and the output is float32 [B, 1, H].
         """
         if not (self.remat and training):
-            return self._forward(inputs, bias, places, tokens, training)
+            return self._forward(inputs, bias, places, tokens, training, first_only)
         state = self.seed_generator.state
         seed = ops.copy(state)
 
         def forward(inputs: Any, bias: Any) -> Any:
             state.assign(seed)  # so that the second computation draws the same dropout masks
-            outputs = self._forward(inputs, bias, places, tokens, training)
+            outputs = self._forward(inputs, bias, places, tokens, training, first_only)
             return (outputs, ops.copy(state)) if keras.backend.backend() == "jax" else outputs
 
         outputs = keras.remat(forward)(inputs, bias)
@@ -90,8 +100,16 @@ class EncoderBlock(BertLayer):
             state.assign(drawn)  # a value that JAX traced must not remain in a variable
         return outputs
 
-    def _forward(self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None) -> Any:
-        return self._after_attention(inputs, self.attention(inputs, bias, places, tokens, training=training), training)
+    def _forward(
+        self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None, first_only: bool
+    ) -> Any:
+        attended = self.attention(inputs, bias, places, tokens, training=training, first_only=first_only)
+        if not first_only:
+            return self._after_attention(inputs, attended, training)
+        if places is None:
+            return self._after_attention(inputs[:, :1], attended, training)
+        outputs = self._after_attention(first_tokens(inputs, tokens), attended, training)
+        return zero_empty_rows(outputs, places, tokens)
 
     def with_keys(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None) -> tuple[Any, Any, Any]:
         """Returns the result of `call` without dropout, and the keys and values of `SelfAttention.with_keys`."""
@@ -118,6 +136,11 @@ class EncoderBlock(BertLayer):
         if self.bottleneck is not None:
             total = total + self.bottleneck(self.output_norm(total, training=training))
         return self.output_norm(total, training=training)
+
+    def compute_output_spec(self, inputs: Any, bias: Any, *_: Any, first_only: bool = False, **__: Any) -> Any:
+        """Returns the symbolic output: float32 with the shape of the input, or with `first_only` [B, 1, H]."""
+        shape = (bias.shape[0], 1, inputs.shape[-1]) if first_only else inputs.shape
+        return keras.KerasTensor(shape, "float32")
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """Returns the shape of the input."""

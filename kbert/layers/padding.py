@@ -76,6 +76,31 @@ def pad_rows(hidden: Any, places: Any, tokens: Any) -> Any:
     return _with_gradient(lambda row: _padded(row, tokens), lambda rows: _dropped(rows, places), hidden)
 
 
+def first_tokens(hidden: Any, tokens: Any) -> Any:
+    """Returns the vectors of the first token of each row.
+
+    Args:
+        hidden: The vectors of the tokens, float32 [1, T, H].
+        tokens: See `TokenRow`.
+
+    Returns:
+        float32 [B, 1, H]; zeros for a row without tokens.
+    """
+    return _padded(hidden, tokens[:, :1])
+
+
+def zero_empty_rows(first: Any, places: Any, tokens: Any) -> Any:
+    """Returns the vectors of first tokens, with zeros for rows without tokens, as `pad_rows` has them.
+
+    Args:
+        first: A vector for each row, float32 [B, 1, H].
+        places: See `TokenRow`.
+        tokens: See `TokenRow`.
+    """
+    has_tokens = tokens[:, :1] < ops.shape(places)[0]
+    return ops.where(has_tokens[:, :, None], first, 0.0)
+
+
 def drop_padding(hidden: Any, places: Any, tokens: Any) -> Any:
     """Maps float32 [B, S, H] to float32 [1, T, H], with the `places` and `tokens` of `TokenRow`."""
     return _with_gradient(lambda rows: _dropped(rows, places), lambda row: _padded(row, tokens), hidden)

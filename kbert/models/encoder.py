@@ -9,6 +9,7 @@ import keras
 
 from kbert import features
 from kbert.config import BertConfig
+from kbert.errors import UsageError
 from kbert.layers.attention import AttentionBias
 from kbert.layers.embeddings import Embeddings
 from kbert.layers.encoder_block import EncoderBlock
@@ -23,7 +24,7 @@ class BertEncoder(PresetModel, keras.Model):
     """The BERT encoder, from token ids to contextual vectors.
 
     The input is a dict of `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S] each. The output is a dict
-    of `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H].
+    of `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H]. With `pooled_only` it only has the latter.
 
     A packed encoder reads rows that hold several examples, which do not attend to each other. Its input is a dict of
     `features.PACKED_ENCODER_FEATURES`, and its `pooled_output` has a vector for each example, float32 [B, E, H]. Its
@@ -32,6 +33,8 @@ class BertEncoder(PresetModel, keras.Model):
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
         pooled: Whether the encoder has a pooler, and therefore the output `pooled_output`.
+        pooled_only: Whether `pooled_output` is the only output. The last block then computes only the first token of
+            each row, [CLS], which saves up to three quarters of the computation of this block.
         packed: Whether the encoder reads packed rows.
         precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
             Variables and outputs are float32.
@@ -44,7 +47,8 @@ class BertEncoder(PresetModel, keras.Model):
         dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None means the global policy of Keras.
 
     Raises:
-        UsageError: The dtype policy is not one of these three.
+        UsageError: The dtype policy is not one of these three; or `pooled_only` is given for a packed encoder, or for
+            one without a pooler.
 
     Example:
         >>> encoder = kbert.BertEncoder(kbert.preset_config("tiny"))
@@ -58,6 +62,7 @@ class BertEncoder(PresetModel, keras.Model):
         config: BertConfig | Mapping[str, Any],
         *,
         pooled: bool = True,
+        pooled_only: bool = False,
         packed: bool = False,
         precision: str | None = None,
         seed: int = 0,
@@ -66,6 +71,12 @@ class BertEncoder(PresetModel, keras.Model):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
+        if pooled_only and (packed or not pooled):
+            raise UsageError(
+                "pooled_only needs an encoder with a pooler whose rows hold one example each. "
+                f"Received: pooled={pooled}, packed={packed}"
+            )
+
         # === Layers ===
         config, policy = as_config(config), dtype_policy(dtype, precision)
         generator = keras.random.SeedGenerator(seed, name="seed_generator")
@@ -87,11 +98,14 @@ class BertEncoder(PresetModel, keras.Model):
         if skip_padding and not packed:
             places, tokens, positions, ids, types = TokenRow(dtype=policy, name="token_row")(mask, ids, types)
         hidden = embeddings(ids, types, positions)
-        for block in blocks:
+        for block in blocks[:-1]:
             hidden = block(hidden, bias, places, tokens)
-        if places is not None:
-            hidden = PaddedRows(dtype=policy, name="padded_rows")(hidden, places, tokens)
-        outputs = {"sequence_output": hidden}
+        hidden = blocks[-1](hidden, bias, places, tokens, first_only=pooled_only)
+        outputs = {}
+        if not pooled_only:
+            if places is not None:
+                hidden = PaddedRows(dtype=policy, name="padded_rows")(hidden, places, tokens)
+            outputs["sequence_output"] = hidden
         if pooler is not None:
             outputs["pooled_output"] = pooler(hidden, inputs.get(features.NEXT_SENTENCE_POSITIONS.name))
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
@@ -101,6 +115,7 @@ class BertEncoder(PresetModel, keras.Model):
         self.config = config
         self.precision = str(policy.compute_dtype)
         self.packed = packed
+        self.pooled_only = pooled_only
         self.remat = remat
         self.skip_padding = places is not None
         self.input_features = input_features
@@ -144,7 +159,7 @@ class BertEncoder(PresetModel, keras.Model):
         return model_folders().to_keras_hub(self)
 
     def from_embeddings(self, embedded: Any, input_mask: Any) -> dict[str, Any]:
-        """Returns the outputs for given vectors of the embedding layer, without dropout.
+        """Returns the outputs of the encoder for given vectors of the embedding layer, without dropout.
 
         Explanations compute the outputs for other vectors than those of tokens, and their gradients.
 
@@ -153,9 +168,10 @@ class BertEncoder(PresetModel, keras.Model):
             input_mask: 1 for a token and 0 for padding, int32 [B, S].
         """
         bias = self.get_layer("attention_bias")(input_mask)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             embedded = block(embedded, bias, training=False)
-        outputs = {"sequence_output": embedded}
+        embedded = self.blocks[-1](embedded, bias, training=False, first_only=self.pooled_only)
+        outputs = {} if self.pooled_only else {"sequence_output": embedded}
         if self.pooler is not None:
             outputs["pooled_output"] = self.pooler(embedded)
         return outputs
@@ -169,6 +185,7 @@ class BertEncoder(PresetModel, keras.Model):
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "config": self.config.to_dict(),
             "pooled": self.pooler is not None,
+            "pooled_only": self.pooled_only,
             "packed": self.packed,
             "seed": self.seed_generator.get_config()["seed"],
             "remat": self.remat,

@@ -40,7 +40,8 @@ class AroundEncoder:
         """Applies the pooler and the heads.
 
         Args:
-            vectors: The vectors of all tokens, float32 [R, S, H].
+            vectors: The vectors of all tokens, float32 [R, S, H]; of an encoder with `pooled_only`, those of the first
+                tokens, float32 [R, 1, H].
             batch: The features that the model takes.
 
         Returns:
@@ -57,7 +58,7 @@ class AroundEncoder:
         """Returns the answers.
 
         Args:
-            vectors: The vectors of all tokens, float32 [R, S, H].
+            vectors: See `outputs`.
             features: The features that `encode` returned.
         """
         return self.text_model.task.served_answers(self.outputs(vectors, features), features)

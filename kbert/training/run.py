@@ -115,6 +115,7 @@ class Run:
         jit: bool = False,
         packed: bool = False,
         pooled: bool = True,
+        pooled_only: bool = False,
     ) -> Any:
         """Builds an encoder and a model around it in the scope of the strategy, and returns the model.
 
@@ -124,13 +125,16 @@ class Run:
             jit: Whether the training step is compiled with XLA.
             packed: Whether a row holds several examples.
             pooled: Whether the encoder has a pooler.
+            pooled_only: Whether the model reads only the pooled output.
         """
+        self._pooled_only = pooled_only
         self._skip_padding = not packed and skips_padding(self.placement, jit=jit)
         with self.placement.strategy.scope():
             encoder = BertEncoder(
                 config,
                 packed=packed,
                 pooled=pooled,
+                pooled_only=pooled_only,
                 precision=self.options.precision,
                 seed=self.options.seed,
                 remat=self.options.remat,
@@ -187,6 +191,8 @@ class Run:
             meter: The meter that counts the work of batches; by default all of their work.
         """
         self._peak = matrix_peak(self.options.precision, self.placement)
+        if meter is None:
+            meter = Throughput(config, self._peak, skip_padding=self._skip_padding, pooled_only=self._pooled_only)
         return TrainingLoop(
             model,
             objective=objective,
@@ -195,7 +201,7 @@ class Run:
             optimizer=optimizer,
             settings=settings,
             placement=self.placement,
-            meter=Throughput(config, self._peak, skip_padding=self._skip_padding) if meter is None else meter,
+            meter=meter,
             loss_scaling=self.options.precision == "float16",
             used_tokens=used_tokens,
             trained_only=trained_only,

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.inference.litert_weights import weight
-from kbert.inference.packed_encoder import PackedEncoder, constant, padding_bias
+from kbert.inference.packed_encoder import PackedEncoder, WantedTokens, constant, padding_bias
 from kbert.models.encoder import BertEncoder
 
 
@@ -43,16 +43,23 @@ class InferenceGraph:
             input_type_ids: Segment ids, int32 [1, S].
 
         Returns:
-            `sequence_output`, float32 [1, S, H], and `pooled_output`, float32 [1, H], if the encoder has a pooler.
+            `sequence_output`, float32 [1, S, H], unless the encoder computes only the pooled output; and
+            `pooled_output`, float32 [1, H], if the encoder has a pooler.
         """
-        length = self.sequence_length
+        length, width = self.sequence_length, self.encoder.config.hidden_size
         ids, mask, types = (tf.reshape(value, [length]) for value in (input_word_ids, input_mask, input_type_ids))
-        hidden = self.packed(ids, types, np.arange(length), padding_bias(mask))
-        outputs = {"sequence_output": tf.reshape(hidden, [1, length, self.encoder.config.hidden_size])}
+        bias = padding_bias(mask)
+
+        def first_row(rows: tf.Tensor) -> tf.Tensor:
+            # The pooler would read the first vector by an operation that XNNPACK does not support.
+            return tf.slice(rows, [0, 0], [1, width])
+
+        wanted = WantedTokens(first_row, bias) if self.encoder.pooled_only else None
+        hidden = self.packed(ids, types, np.arange(length), bias, wanted)
+        outputs = {} if wanted is not None else {"sequence_output": tf.reshape(hidden, [1, length, width])}
         pooler = self.encoder.pooler
         if pooler is not None:
-            # The pooler would read the first vector by an operation that XNNPACK does not support.
-            first = tf.slice(hidden, [0, 0], [1, self.encoder.config.hidden_size])
+            first = hidden if wanted is not None else first_row(hidden)
             with constants_of(pooler.variables):
                 outputs["pooled_output"] = pooler.dense(first)
         return outputs

@@ -45,7 +45,8 @@ def build_model(run: Run, plan: FinetuningPlan) -> FinetunedModel:
     Raises:
         BundleError: A tensor of the starting model is missing or has another shape.
     """
-    model = run.build(plan.start.config, plan.task.build, pooled=plan.task.pooled)
+    pooled = plan.task.pooled
+    model = run.build(plan.start.config, plan.task.build, pooled=pooled, pooled_only=pooled)
     bindings = plan.task.bindings(model)
     if plan.start.bundle is not None:
         parts = assign_starting_weights(plan.task, bindings, plan.start.bundle)

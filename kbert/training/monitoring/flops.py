@@ -13,8 +13,9 @@ the forward pass takes
 
 and the backward pass takes twice as many: one product for the inputs and one for the weights (arXiv 2001.08361, section
 2.1). Padding is counted if the model computes it. A model that skips padding (see `BertEncoder`) computes fewer than
-R · S tokens in its blocks, and fewer than R · P predictions. Recomputation that saves memory is not counted, as in
-arXiv 2204.02311, appendix B.
+R · S tokens in its blocks, and fewer than R · P predictions. If a model reads only the pooled output, its last block
+computes the queries, keys and values of all tokens, and everything else of R tokens. Recomputation that saves memory is
+not counted, as in arXiv 2204.02311, appendix B.
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ from kbert.config import BertConfig
 _FORWARD_AND_BACKWARD = 3
 
 
-def encoder_flops(config: BertConfig, rows: int, length: int, *, tokens: int | None = None, pooled: bool = True) -> int:
+def encoder_flops(
+    config: BertConfig,
+    rows: int,
+    length: int,
+    *,
+    tokens: int | None = None,
+    pooled: bool = True,
+    pooled_only: bool = False,
+) -> int:
     """Returns the number of operations of an encoder's forward pass.
 
     Args:
@@ -37,11 +46,17 @@ def encoder_flops(config: BertConfig, rows: int, length: int, *, tokens: int | N
         length: The number of tokens in a row, padding included.
         tokens: The number of tokens in the batch that the model computes; by default all, padding included.
         pooled: Whether the encoder has a pooler.
+        pooled_only: Whether the pooled output is its only output.
     """
     width, inner = config.hidden_size, config.intermediate_size
     tokens = rows * length if tokens is None else tokens
-    block = tokens * (8 * width**2 + 4 * width * inner) + rows * 4 * length**2 * width
-    return config.num_hidden_layers * block + (rows * 2 * width**2 if pooled else 0)
+
+    def block(asking: int, asking_length: int) -> int:
+        after_attention = asking * (2 * width**2 + 4 * width * inner)
+        return tokens * 6 * width**2 + after_attention + rows * 4 * asking_length * length * width
+
+    last = block(rows, 1) if pooled_only else block(tokens, length)
+    return (config.num_hidden_layers - 1) * block(tokens, length) + last + (rows * 2 * width**2 if pooled else 0)
 
 
 def pretraining_heads_flops(config: BertConfig, predictions: int, pairs: int) -> int:
@@ -62,6 +77,7 @@ def training_flops(
     *,
     tokens: int | None = None,
     predictions: int | None = None,
+    pooled_only: bool = False,
 ) -> int:
     """Returns the number of operations of a training step: forward and backward passes of the encoder and its heads.
 
@@ -72,10 +88,11 @@ def training_flops(
         shapes: The shape of each feature of the batch: ids [..., S], and masked positions, if there are any, [..., P].
         tokens: The number of tokens without padding, for a model that skips padding.
         predictions: The number of predictions without padding, for a model that skips padding.
+        pooled_only: Whether the model reads only the pooled output of the encoder.
     """
     ids = shapes[features.INPUT_WORD_IDS.name]
     rows = math.prod(ids[:-1])
-    forward = encoder_flops(config, rows, ids[-1], tokens=tokens)
+    forward = encoder_flops(config, rows, ids[-1], tokens=tokens, pooled_only=pooled_only)
     positions = shapes.get(features.MASKED_LM_POSITIONS.name)
     if positions is not None:
         pairs = math.prod(shapes.get(features.NEXT_SENTENCE_LABELS.name, (rows,)))

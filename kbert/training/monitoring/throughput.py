@@ -21,12 +21,21 @@ class Throughput:
         config: The configuration of the model.
         peak: The operations per second that the devices reach on matrix products; None if it is unknown.
         skip_padding: Whether the model skips padding.
+        pooled_only: Whether the model reads only the pooled output of the encoder.
     """
 
-    def __init__(self, config: BertConfig, peak: float | None = None, *, skip_padding: bool = False) -> None:
+    def __init__(
+        self,
+        config: BertConfig,
+        peak: float | None = None,
+        *,
+        skip_padding: bool = False,
+        pooled_only: bool = False,
+    ) -> None:
         self.config = config
         self.peak = peak
         self.skip_padding = skip_padding
+        self.pooled_only = pooled_only
 
     def work(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the number of tokens without padding and the number of operations of a batch, float64 [2]."""
@@ -37,7 +46,8 @@ class Throughput:
             used["tokens"] = tokens
             if features.MASKED_LM_WEIGHTS.name in batch:
                 used["predictions"] = int(np.count_nonzero(batch[features.MASKED_LM_WEIGHTS.name]))
-        return np.array([tokens, training_flops(self.config, shapes, **used)], np.float64)
+        operations = training_flops(self.config, shapes, **used, pooled_only=self.pooled_only)
+        return np.array([tokens, operations], np.float64)
 
     def timing(self, work: np.ndarray, seconds: float) -> dict[str, float]:
         """Returns the metrics in TIMINGS for work that took `seconds`; "mfu" is a fraction from 0 to 1."""
