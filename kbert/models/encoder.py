@@ -24,7 +24,8 @@ class BertEncoder(PresetModel, keras.Model):
     """The BERT encoder, from token ids to contextual vectors.
 
     The input is a dict of `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S] each. The output is a dict
-    of `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H]. With `pooled_only` it only has the latter.
+    of `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H]. With `pooled_only`, it has the latter
+    alone.
 
     A packed encoder reads rows that hold several examples, which do not attend to each other. Its input is a dict of
     `features.PACKED_ENCODER_FEATURES`, and its `pooled_output` has a vector for each example, float32 [B, E, H]. Its
