@@ -81,7 +81,8 @@ class LiteRtRows:
             row = [ids[places], types[places], positions, numbers]
             if self._firsts_only:
                 firsts = np.flatnonzero(positions == 0)
-                outputs[places[0][firsts], 0] = self._run_row(*row, firsts, alone=alone)
+                if len(firsts):
+                    outputs[places[0][firsts], 0] = self._run_row(*row, firsts, alone=alone)
             else:
                 outputs[places] = self._run_row(*row, alone=alone)
 

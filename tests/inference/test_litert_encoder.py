@@ -54,6 +54,27 @@ def test_padding_may_be_anywhere_and_rows_may_be_empty(encoder):
     assert not received[~kept].any()
 
 
+@pytest.mark.parametrize("row_tokens", [20, 1000])
+@pytest.mark.long
+def test_an_encoder_that_returns_only_the_pooled_output_has_the_vectors_of_first_tokens(
+    small_config, random_tensors, monkeypatch, row_tokens
+):
+    monkeypatch.setattr(litert_rows, "ROW_TOKENS", row_tokens)
+    encoder = BertEncoder(small_config, pooled_only=True)
+    bindings = encoder_bindings(encoder)
+    assign_tensors(bindings, random_tensors(bindings))
+    batch = _batch(9)
+    batch["input_mask"][3] = 0
+    batch["input_mask"][4, 0] = 0
+    litert = litert_encoder(encoder)
+    vectors = litert(**batch)
+    assert vectors.shape == (9, 1, 32)
+    assert not vectors[3:5].any()
+    kept = batch["input_mask"][:, 0] == 1
+    np.testing.assert_allclose(encoder.pooler(vectors)[kept], encoder(batch)["pooled_output"][kept], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(litert(**{name: values[:1] for name, values in batch.items()}), vectors[:1], atol=1e-6)
+
+
 @pytest.mark.long
 def test_weights_in_int8_are_near_the_encoder(encoder):
     batch = _batch(4)

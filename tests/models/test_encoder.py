@@ -1,7 +1,10 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kbert.config import preset_config
+from kbert.errors import UsageError
 from kbert.models.encoder import BertEncoder
 
 
@@ -52,6 +55,43 @@ def test_names_shapes_and_dtypes_of_the_outputs(encoder):
         "pooled_output": ((3, 32), "float32"),
     }
     assert np.abs(outputs["pooled_output"]).max() <= 1
+
+
+@pytest.mark.parametrize("skip_padding", [True, False])
+@pytest.mark.parametrize("remat", [True, False])
+def test_the_last_block_can_compute_first_tokens_only(encoder, small_config, skip_padding, remat):
+    """The pooled output and all gradients are those of an encoder that computes all tokens."""
+    config = small_config.replace(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    batch = make_batch([7, 4, 1, 0], 7)
+    weights = np.random.default_rng(2).normal(size=(4, 32)).astype(np.float32)
+    found = []
+    for pooled_only in (False, True):
+        other = BertEncoder(config, pooled_only=pooled_only, skip_padding=skip_padding, remat=remat)
+        other.set_weights(encoder.get_weights())
+        with tf.GradientTape() as tape:
+            outputs = other(batch, training=True)
+            loss = tf.reduce_mean(weights * outputs["pooled_output"])
+        gradients = tape.gradient(loss, [variable.value for variable in other.trainable_variables])
+        found.append([outputs["pooled_output"], *map(tf.convert_to_tensor, gradients)])
+        assert ("sequence_output" in outputs) != pooled_only
+    for whole, alone in zip(*found, strict=True):
+        np.testing.assert_allclose(alone, whole, rtol=0, atol=1e-6)
+
+
+def test_an_encoder_with_only_a_pooled_output_can_be_saved(encoder, small_config, tmp_path):
+    alone = BertEncoder(small_config, pooled_only=True)
+    alone.set_weights(encoder.get_weights())
+    alone.save(tmp_path / "encoder.keras")
+    opened = keras.saving.load_model(tmp_path / "encoder.keras")
+    batch = make_batch([7, 4], 7)
+    assert opened(batch).keys() == {"pooled_output"}
+    np.testing.assert_array_equal(opened(batch)["pooled_output"], alone(batch)["pooled_output"])
+
+
+@pytest.mark.parametrize("options", [{"packed": True}, {"pooled": False}])
+def test_only_an_encoder_with_one_pooled_output_of_each_row_can_return_it_alone(small_config, options):
+    with pytest.raises(UsageError, match=r"^pooled_only needs an encoder with a pooler .* Received: pooled="):
+        BertEncoder(small_config, pooled_only=True, **options)
 
 
 def test_padding_never_changes_a_result(encoder):

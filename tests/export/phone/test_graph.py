@@ -7,11 +7,11 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
 
 
-@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize(("pooled", "pooled_only"), [(True, False), (False, False), (True, True)])
 @pytest.mark.parametrize("hidden_act", ["gelu", "gelu_new", "relu"])
 @pytest.mark.long
-def test_the_graph_computes_what_the_encoder_computes(small_config, random_tensors, hidden_act, pooled):
-    encoder = BertEncoder(small_config.replace(hidden_act=hidden_act), pooled=pooled)
+def test_the_graph_computes_what_the_encoder_computes(small_config, random_tensors, hidden_act, pooled, pooled_only):
+    encoder = BertEncoder(small_config.replace(hidden_act=hidden_act), pooled=pooled, pooled_only=pooled_only)
     bindings = encoder_bindings(encoder)
     assign_tensors(bindings, random_tensors(bindings))
     rng = np.random.default_rng(0)
@@ -20,7 +20,7 @@ def test_the_graph_computes_what_the_encoder_computes(small_config, random_tenso
     expected = encoder({"input_word_ids": ids, "input_mask": mask, "input_type_ids": types})
     received = tf.function(InferenceGraph(encoder, 16))(*map(tf.constant, (ids, mask, types)))
     assert received.keys() == expected.keys()
-    assert ("pooled_output" in received) == pooled
+    assert ("pooled_output" in received, "sequence_output" in received) == (pooled, not pooled_only)
     for name, value in expected.items():
         assert received[name].shape == value.shape
         kept = mask == 1 if name == "sequence_output" else slice(None)

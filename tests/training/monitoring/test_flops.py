@@ -19,6 +19,13 @@ def test_an_encoder_by_hand():
     assert encoder_flops(CONFIG, 3, 5, pooled=False) == 2 * BLOCK
 
 
+def test_an_encoder_that_returns_only_the_pooled_output_by_hand():
+    """The last block has queries, keys and values of 15 tokens, and everything else of 3."""
+    last = 1440 + 480 // 5 + 1920 // 5 + 600 // 5 + 600 // 5
+    assert encoder_flops(CONFIG, 3, 5, pooled_only=True) == BLOCK + last + 96
+    assert training_flops(CONFIG, {"input_word_ids": (3, 5)}, pooled_only=True) == 3 * (BLOCK + last + 96)
+
+
 def test_the_heads_by_hand():
     assert pretraining_heads_flops(CONFIG, 6, 3) == HEADS
     assert pretraining_heads_flops(CONFIG, 6, 6) == HEADS + 48
