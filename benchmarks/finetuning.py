@@ -106,9 +106,8 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     config = preset_config(preset, int(rows["vocab_size"]))
     task = ClassificationTask(["0", "1"])
     skip_padding = skips_padding(placement, jit=False)
-    model = task.build(
-        BertEncoder(config, pooled=task.pooled, pooled_only=task.pooled, precision=precision, skip_padding=skip_padding)
-    )
+    reads = {"pooled": task.pooled, "pooled_only": task.pooled_only}
+    model = task.build(BertEncoder(config, precision=precision, skip_padding=skip_padding, **reads))
     settings = OptimizerSettings("adamw", weight_decay=WEIGHT_DECAY, bias_correction=True, clip_norm=CLIP_NORM)
     used = np.union1d(rows["ids"], [0])
     used_rows = {model.encoder.embeddings.token_table.path: used} if len(used) < config.vocab_size / 2 else None

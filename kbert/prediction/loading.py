@@ -84,7 +84,7 @@ def predictor_of(
         BundleError: The weights do not fit the task, or kbert.json is damaged.
     """
     # Requests that arrive together are rarely equally long.
-    model = task.build(BertEncoder(bundle.config, pooled=task.pooled, pooled_only=task.pooled, skip_padding=True))
+    model = task.build(BertEncoder(bundle.config, pooled=task.pooled, pooled_only=task.pooled_only, skip_padding=True))
     assign_tensors(task.bindings(model), bundle.tensors)
     litert = None
     if engine is not None and engine.engine == "litert":

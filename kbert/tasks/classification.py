@@ -46,6 +46,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
 
     name: ClassVar[str] = "classification"
     architecture = "BertForSequenceClassification"
+    pooled_only: ClassVar[bool] = True
     main_metric = "accuracy"
     losses = ("cross_entropy",)
     explained_as = "log odds of the label"

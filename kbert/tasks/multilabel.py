@@ -65,6 +65,7 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
 
     name: ClassVar[str] = "multilabel"
     architecture = "BertForSequenceClassification"
+    pooled_only: ClassVar[bool] = True
     main_metric = "f1_micro"
     losses = ("cross_entropy",)
     target_lists = True

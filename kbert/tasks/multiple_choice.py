@@ -62,6 +62,7 @@ class MultipleChoiceTask(CalibratedTask[ChoiceExample], ExplainableTask):
 
     name: ClassVar[str] = "multiple-choice"
     architecture = "BertForMultipleChoice"
+    pooled_only: ClassVar[bool] = True
     main_metric = "accuracy"
     losses = ("cross_entropy",)
     explained_as = "logit of the choice"

@@ -52,6 +52,7 @@ class RankingTask(ExplainableTask, TrainableTask[RankingExample]):
 
     name: ClassVar[str] = "ranking"
     architecture = "BertForSequenceClassification"
+    pooled_only: ClassVar[bool] = True
     main_metric = "mrr"
     losses = ("ranking_loss",)
     explained_as = "logit of the candidate"

@@ -44,6 +44,7 @@ class RegressionTask(ExplainableTask, TrainableTextTask):
 
     name: ClassVar[str] = "regression"
     architecture = "BertForSequenceClassification"
+    pooled_only: ClassVar[bool] = True
     # A correlation would also be high for predictions that are all near the mean.
     main_metric = "mse"
     losses = ("scaled_error",)

@@ -79,7 +79,9 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     architecture: str
     """The class of Hugging Face Transformers for the same model."""
     pooled: ClassVar[bool] = True
-    """Whether the model reads only the pooled output of the encoder. Otherwise it reads the vectors of the tokens."""
+    """Whether the encoder needs its pooler."""
+    pooled_only: ClassVar[bool] = False
+    """Whether the model reads nothing but the pooled output of the encoder, which then computes less."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
     one_pass: ClassVar[bool] = True

@@ -45,8 +45,8 @@ def build_model(run: Run, plan: FinetuningPlan) -> FinetunedModel:
     Raises:
         BundleError: A tensor of the starting model is missing or has another shape.
     """
-    pooled = plan.task.pooled
-    model = run.build(plan.start.config, plan.task.build, pooled=pooled, pooled_only=pooled)
+    task = plan.task
+    model = run.build(plan.start.config, task.build, pooled=task.pooled, pooled_only=task.pooled_only)
     bindings = plan.task.bindings(model)
     if plan.start.bundle is not None:
         parts = assign_starting_weights(plan.task, bindings, plan.start.bundle)

@@ -1,6 +1,8 @@
 import pytest
+from every_task import TASKS
 
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.text_task import TrainableTextTask
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,9 @@ def test_values_become_tensors_of_the_declared_form(kind, values, expected):
     assert tensor.numpy().tolist() == expected
     assert kind.spec.is_compatible_with(tensor)
     assert kind.spec.name == kind.name
+
+
+def test_a_task_of_another_package_gets_all_outputs_of_the_encoder_unless_it_says_otherwise():
+    pooled_only = {name for name, make in TASKS.items() if make().pooled_only}
+    assert pooled_only == {"classification", "pairs", "multilabel", "regression", "ranking", "multiple choice"}
+    assert (TrainableTextTask.pooled, TrainableTextTask.pooled_only) == (True, False)
