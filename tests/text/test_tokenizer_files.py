@@ -337,3 +337,25 @@ def test_a_normalization_that_cannot_be_is_refused(folder, values, message):
     change(folder / "tokenizer_config.json", **values)
     with pytest.raises(BundleError, match=message):
         load_tokenizer(folder)
+
+
+def test_older_and_wrapped_forms_of_tokenizer_json(folder):
+    """Files of tokenizers before 0.10 have no type of the model; sequences of one part are that part."""
+    path = folder / "tokenizer.json"
+    expected = load_tokenizer(folder).settings
+    values = json.loads(path.read_text())
+    del values["model"]["type"]
+    values["normalizer"] = {"type": "Sequence", "normalizers": [values["normalizer"] | {"lowercase": False}]}
+    values["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [values["pre_tokenizer"]]}
+    path.write_text(json.dumps(values))
+    assert load_tokenizer(folder).settings == expected
+    (folder / "tokenizer_config.json").unlink()
+    assert load_tokenizer(folder).settings.lowercase is False
+
+
+def test_a_sequence_of_several_normalizers_is_refused(folder):
+    path = folder / "tokenizer.json"
+    normalizer = json.loads(path.read_text())["normalizer"]
+    change(path, normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}, normalizer]})
+    with pytest.raises(BundleError, match=r"normalizer of type BertNormalizer\. Received: 'Sequence'"):
+        load_tokenizer(folder)

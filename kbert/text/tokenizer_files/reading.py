@@ -44,6 +44,10 @@ _GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
 """Transformers' classes for any tokenizer.json, whose name does not determine the words. kbert writes such a name."""
 _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
 """The settings with which Transformers' class for Japanese splits text like BERT's class."""
+_WORDPIECE = "WordPiece"
+_WORDPIECE_KEYS = frozenset(("unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"))
+"""The keys by which Hugging Face's tokenizers recognize the model of a file without its type, as releases before 0.10
+wrote them; the tokenizer.json of bert-base-uncased on the hub is such a file."""
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
 _JSON_START = re.compile(rb'\s*\{\s*"\w+"\s*:')
 
@@ -184,12 +188,25 @@ def _other_words(source: JsonObject, received: str) -> BundleError:
 
 
 def _part(fast: JsonObject, name: str, kind: str) -> JsonObject:
-    part = fast.object(name)
-    if fast.present and part.values.get("type") != kind:
+    part = _only_member(fast.object(name))
+    found = part.values.get("type")
+    if found is None and name == "model" and part.values.keys() >= _WORDPIECE_KEYS:
+        found = _WORDPIECE
+    if fast.present and found != kind:
         raise BundleError(
-            f"{fast.path}: expected a BERT tokenizer, with {name} of type {kind}. Received: "
-            f"{shown(part.values.get('type'))}"
+            f"{fast.path}: expected a BERT tokenizer, with {name} of type {kind}. Received: {shown(found)}"
         )
+    return part
+
+
+def _only_member(part: JsonObject) -> JsonObject:
+    """Returns the member of a Sequence of normalizers or pre-tokenizers that has only one; other parts unchanged."""
+    if part.values.get("type") != "Sequence":
+        return part
+    for key in ("normalizers", "pretokenizers"):
+        members = part.values.get(key)
+        if isinstance(members, list) and len(members) == 1 and isinstance(members[0], dict):
+            return JsonObject(part.path, members[0], name=f"{part.name}{key}[0].")
     return part
 
 
@@ -221,7 +238,7 @@ def _vocabulary(files_: _Files) -> Vocabulary:
     if not fast.present:
         assert path is not None
         return Vocabulary.from_file(path)
-    model = _part(fast, "model", "WordPiece")
+    model = _part(fast, "model", _WORDPIECE)
     prefix = model.text("continuing_subword_prefix", CONTINUATION)
     unknown = model.text("unk_token", UNK)
     if prefix != CONTINUATION or unknown != UNK:
