@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Mapping
@@ -92,6 +93,8 @@ class LazyGroup(click.Group):
             # The messages of option errors spell options as on the command line here, and as keywords in Python.
             _fail(getattr(error, "command_line_message", str(error)), error.exit_code)
         except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # the reader of the output has ended, as in `kbert predict … | head`; Click stays silent
             where = f": {error.filename}" if error.filename else ""
             _fail(f"{error.strerror or error}{where}", 1)
         except KeyboardInterrupt as error:

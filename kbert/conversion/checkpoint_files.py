@@ -86,7 +86,7 @@ def find_checkpoint(path: Path) -> Path | None:
         UsageError: A folder has several checkpoints, and none of these rules chooses one.
     """
     name = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path.name)
-    if _is_checkpoint(path.with_name(name)):
+    if name and _is_checkpoint(path.with_name(name)):  # "." and "/" have no name
         return path.with_name(name)
     if not path.is_dir():
         return None

@@ -28,6 +28,7 @@ from kbert.sources.source import Source
 from kbert.text.domain_words import domain_words
 from kbert.text.text_sample import describe_long_words
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files.names import CONFIG_FILE, TOKENIZER_FILE
 from kbert.text.vocabulary import Vocabulary
 from kbert.text.vocabulary_training import count_words
 
@@ -80,7 +81,8 @@ def extend_vocabulary(
         progress: Called with the number of bytes read and the total number of bytes.
 
     Raises:
-        UsageError: An option is invalid, the folder is not empty, or an added token of the model has a line break.
+        UsageError: An option is invalid, the folder is not empty, or an added token of the model cannot be a line of
+            vocab.txt.
         DataError: The text has no word to add.
         BundleError: The folder of the model is missing, incomplete or damaged.
     """
@@ -88,11 +90,13 @@ def extend_vocabulary(
     reader = Source(options.inputs, options.narrowed(SourceSettings))
     bundle = Bundle.load(resolve(model))
     old = bundle.tokenizer
-    lines = [token for token in old.vocabulary.tokens[old.vocabulary.piece_count :] if "\n" in token or "\r" in token]
-    if lines:
+    own_tokens = old.vocabulary.tokens[old.vocabulary.piece_count :]
+    no_lines = [token for token in own_tokens if "\n" in token or "\r" in token or token != token.strip()]
+    if no_lines:
         raise UsageError(
-            f"the vocabulary of {model} cannot be extended: its added token {lines[0]!r} would have to become a line "
-            "of vocab.txt, but it contains a line break"
+            f"the vocabulary of {model} cannot be extended: its added token {no_lines[0]!r} would have to become a "
+            "line of vocab.txt, but it contains a line break, or begins or ends with white space; remove it from "
+            f"{TOKENIZER_FILE} and {CONFIG_FILE} in a copy of the model"
         )
     counts = count_words(
         reader,
@@ -100,8 +104,7 @@ def extend_vocabulary(
         progress=None if progress is None else lambda stage, done, total: progress(done, total),
     )
     # An added token is already a single token, so it is not a new word.
-    added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
-    for word in added:
+    for word in set(own_tokens):
         counts.pop(word, None)
     words = domain_words(counts, old.wordpiece, limit=options.add, minimum_frequency=options.minimum_frequency)
     long_words = _describe_long_words(counts, old.wordpiece.max_word_length)

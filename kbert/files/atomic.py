@@ -21,14 +21,23 @@ from kbert.files.paths import PathLike
 def atomic_path(target: PathLike) -> Iterator[Path]:
     """Gives the path of an empty file beside `target`, which replaces `target` when the block ends without exception.
 
-    If the block raises, the temporary file is removed and `target` keeps its content.
+    If the block raises, the temporary file is removed and `target` keeps its content. A symbolic link stays, and the
+    file that it points to is replaced. A device or a pipe, such as /dev/stdout, cannot be replaced; the content is
+    copied to it at the end.
     """
     target = Path(target)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        with _copied_to(target) as temporary:
+            yield temporary
+        return
+    if target.is_symlink():
+        target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    temporary = Path(name)
     os.close(descriptor)
     try:
-        yield Path(temporary)
+        yield temporary
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
         # mkstemp makes the file private; this gives it the permissions of a plain open().
@@ -39,6 +48,17 @@ def atomic_path(target: PathLike) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def _copied_to(target: Path) -> Iterator[Path]:
+    """Gives the path of an empty file, whose content is copied to a device or a pipe when the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "content"
+        temporary.touch()
+        yield temporary
+        with open(temporary, "rb") as source, open(target, "wb") as handle:
+            shutil.copyfileobj(source, handle)
 
 
 @contextlib.contextmanager

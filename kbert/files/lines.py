@@ -16,6 +16,8 @@ from kbert.files.text_check import check_is_text, marked_encoding
 LONGEST_LINE = 64 << 20
 """In bytes. A line is held in memory as a whole, so this bounds memory."""
 _BLOCK_SIZE = 1 << 20
+_MARK = "\ufeff"
+"""The byte order mark, which other encodings than UTF-8 can have, too, such as gb18030 and utf-16-le."""
 
 
 class LineStart(NamedTuple):
@@ -81,7 +83,8 @@ def read_line_blocks(
             if offset == 0 and block.startswith(b"\xef\xbb\xbf"):
                 block, offset = block[3:], 3
             try:
-                lines = _split(block.decode(encoding))
+                text = block.decode(encoding)
+                lines = _split(text.removeprefix(_MARK) if number == 1 else text)
             except UnicodeDecodeError:
                 yield from _checked_lines(block, encoding, path, number, offset, on_invalid, advice)
                 number += block.count(b"\n")
@@ -138,6 +141,8 @@ def _wide_blocks(path: PathLike, encoding: str) -> Iterator[tuple[int, list[str]
                 number, lines, held = number + len(lines), [], 0
             if not line:
                 return
+            if number == 1 and not lines:
+                line = line.removeprefix(_MARK)
             lines.append(line.rstrip("\r\n"))
             held += len(line)
 

@@ -40,7 +40,7 @@ from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETT
 from kbert.model_folder.json_file import JsonFile
 from kbert.model_folder.parts import ENCODER_PREFIX
 from kbert.model_folder.sentence_files import read_modules, transformer_path
-from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules
+from kbert.model_folder.sentence_transformers import CROSS_ENCODER, MODULES_FILE, SentenceModules
 from kbert.model_folder.tokenizer import load_model_tokenizer, settings_way_out, tell_unreachable
 from kbert.model_folder.weights import Weights, save_weights
 from kbert.text.tokenizer import Tokenizer
@@ -171,7 +171,7 @@ class Bundle:
         """Writes the files of the bundle into a folder, each one atomically, with config.json last.
 
         Args:
-            folder: The folder. It may exist and contain other files.
+            folder: The folder. It may exist and contain other files. A modules.json of another model is removed.
             card: The model card in Markdown.
         """
         folder = Path(folder)
@@ -184,6 +184,9 @@ class Bundle:
         files.write_text(folder / CARD_FILE, with_licenses(card, self.settings))
         if self.modules is not None and self.modules.gives_vectors:
             self.modules.save(folder, self.config.hidden_size)
+        elif self.modules is None or transformer_path(folder):
+            # The file describes another model; it would be read together with the new files, or instead of them.
+            (folder / MODULES_FILE).unlink(missing_ok=True)
         suffix = "" if self.config.bottleneck_size is None else _BOTTLENECK_SUFFIX
         config = {"architectures": [self.architecture + suffix], **self.config.to_dict(), **self.foreign_config}
         if self.modules is not None and self.modules.kind == CROSS_ENCODER:

@@ -121,8 +121,12 @@ def tell_unreachable(where: files.PathLike, tokenizer: Tokenizer, way_out: str =
 
 def settings_way_out(folder: files.PathLike) -> str:
     """Returns the hint of `tell_unreachable` for a folder: how its settings can be corrected."""
-    return 'if they are wrong, write the settings of the vocabulary, such as {"do_lower_case": false}, into ' + str(
-        Path(folder) / transformer_path(folder) / CONFIG_FILE
+    place = Path(folder) / transformer_path(folder)
+    if (place / TOKENIZER_FILE).is_file():
+        return f'if they are wrong, correct "normalizer" in {place / TOKENIZER_FILE}, and the same in {CONFIG_FILE}'
+    return (
+        'if they are wrong, write the settings of the vocabulary, such as {"do_lower_case": false}, into '
+        f"{place / CONFIG_FILE}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.sources.delimited import delimiter_of, split_rows
+from kbert.sources.delimited import check_delimiter, delimiter_of, split_rows
 from kbert.sources.json_values import array_elements, is_array, parse
 from kbert.sources.table_format import TableFormat, row_kind
 
@@ -70,6 +70,7 @@ def read_records(path: files.PathLike, form: TableFormat, columns: Sequence[str]
 def _rows(path: files.PathLike, form: TableFormat, columns: Sequence[str], kind: str) -> Iterator[MaskableRecord]:
     delimiter = form.delimiter or delimiter_of(path, "," if kind == "csv" else "\t")
     quoted = form.quoting == "csv" or (form.quoting == "auto" and kind == "csv")
+    check_delimiter(delimiter, quoted=quoted)
 
     def line_of(cells: Sequence[str]) -> str:
         if not quoted:
@@ -82,7 +83,12 @@ def _rows(path: files.PathLike, form: TableFormat, columns: Sequence[str], kind:
     width = 0
     for number, row in split_rows(form.line_blocks(path), delimiter, quoted=quoted, strict=False):
         if isinstance(row, csv.Error):
-            raise DataError(f"expected a row of a table. Received an invalid row: {row}", path, number)
+            raise DataError(
+                f"expected a row of a table. Received an invalid row: {row}; if quotation marks are text, give "
+                "--quoting none",
+                path,
+                number,
+            )
         if chosen is None:
             width = len(row)
             chosen, has_header = _chosen(row, columns, path, number)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from kbert import files
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError
 from kbert.runtime.csv_limit import next_row
 from kbert.sources import document as document_
 from kbert.sources.document import Document, Reading, too_large
@@ -18,6 +18,8 @@ from kbert.sources.document import Document, Reading, too_large
 _LOG = logging.getLogger("kbert")
 _EXCEL_MARK = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _GUESSED = ";\t|"
+_UNCLOSED = "unexpected end of data"
+"""The message of Python's csv module about a quotation mark that is never closed."""
 
 
 def split_rows(
@@ -36,7 +38,8 @@ def split_rows(
         strict: Whether text after a closing quotation mark is an error.
 
     Yields:
-        The 1-based line where a row begins, and its cells, or an error. After an error, the next row can be read.
+        The 1-based line where a row begins, and its cells, or an error. After an error, the next row can be read. A
+        quotation mark that is not closed before the end of the file is the error "unexpected end of data".
     """
     if not quoted:
         for first, lines in blocks:
@@ -45,6 +48,7 @@ def split_rows(
                     yield number, line.split(delimiter)
         return
     start = 0  # the line where the current row begins; 0 between rows
+    ended = False
     blocks = iter(blocks)
     head = next(blocks, (1, []))
     # A quotation mark behind a delimiter and spaces begins a cell, unless it ends one that ends so, or is doubled.
@@ -52,13 +56,14 @@ def split_rows(
     spaced = re.compile(rf'{mark} +"(?!"|{mark}|\r?$)', re.MULTILINE).search("\n".join(head[1]))
 
     def numbered() -> Iterator[str]:
-        nonlocal start
+        nonlocal start, ended
         for first, block in itertools.chain([head], blocks):
             for number, line in enumerate(block, start=first):
                 if number == 1 and _EXCEL_MARK.fullmatch(line):
                     continue
                 start = start or number
                 yield line + "\n"
+        ended = True
 
     rows = csv.reader(numbered(), delimiter=delimiter, strict=strict, skipinitialspace=spaced is not None)
     while True:
@@ -70,8 +75,27 @@ def split_rows(
         except csv.Error as problem:
             yield start, problem
             continue
-        if cells:
+        if ended:  # the row went on behind the last line; without `strict`, the reader does not say so
+            yield start, csv.Error(_UNCLOSED)
+        elif cells:
             yield start, cells
+
+
+def check_delimiter(delimiter: str, *, quoted: bool) -> None:
+    """Checks that the cells of a table can be told apart.
+
+    Args:
+        delimiter: The delimiter between cells.
+        quoted: Whether quotation marks enclose cells.
+
+    Raises:
+        UsageError: The delimiter has several characters although quotation marks enclose cells.
+    """
+    if quoted and len(delimiter) > 1:
+        raise UsageError(
+            f"beside quotation marks the delimiter must be one character. Received: {delimiter!r}; if the marks are "
+            "text, give --quoting none"
+        )
 
 
 def delimiter_of(path: files.PathLike, usual: str) -> str:
@@ -171,6 +195,13 @@ def documents_of_cells(
         if isinstance(row, csv.Error):
             if "field larger" in str(row):
                 raise too_large(path, start, "is a quotation mark missing?")
+            if _UNCLOSED in str(row):  # the row swallows the rest of the file, which must not be skipped silently
+                raise DataError(
+                    "expected a quotation mark that ends the cell. Received the end of the file; add the mark, or give "
+                    "--quoting none if quotation marks are text",
+                    path,
+                    start,
+                )
             reading.bad_row(DataError(f"expected a row of a table. Received an invalid row: {row}", path, start))
             continue
         if not cells:

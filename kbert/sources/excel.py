@@ -6,7 +6,9 @@ import datetime
 import functools
 import logging
 import os
+import xml.etree.ElementTree
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +19,19 @@ from kbert.sources.document import Document, Reading
 from kbert.sources.sheets import split_sheet
 
 _LOG = logging.getLogger("kbert")
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    xml.etree.ElementTree.ParseError,
+    EOFError,
+    NotImplementedError,  # a method of compression that zipfile does not have
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    OSError,
+)
+"""The exceptions that openpyxl and the libraries below it raise for damaged files."""
 
 
 def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
@@ -37,28 +52,21 @@ def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
         DataError: The file is not an Excel file, is damaged, or has no such sheet.
     """
     file, wanted = split_sheet(path)
-    workbook = _open(file)
-    try:
-        for sheet in _sheets(workbook, wanted, path):
-            # Some programs write a wrong size, and openpyxl would leave out the cells beyond it.
-            sheet.reset_dimensions()
-            width = 0
-            for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-                cells = [_text(value) for value in row]
-                if not any(cells):
-                    continue
-                while not cells[-1]:  # formatted cells after the last column
-                    cells.pop()
-                if not width:
-                    width = len(cells)
-                    _tell_sheet(os.fspath(path), file, sheet.title, tuple(workbook.sheetnames))
-                yield number, cells + [""] * (width - len(cells))
-            if width:
-                return
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as problem:
-        raise DataError(f"expected an Excel file (.xlsx). Reading it failed: {problem}", path) from None
-    finally:
-        workbook.close()
+    openpyxl = _import_openpyxl(file)
+    # openpyxl would leave a damaged file open if it opened the file itself.
+    with open(file, "rb") as handle:
+        try:
+            workbook = openpyxl.load_workbook(handle, read_only=True, data_only=True)
+        except _DAMAGES as problem:
+            raise DataError(
+                f"expected an Excel file (.xlsx; save an .xls file as .xlsx). Reading it failed: {problem}", file
+            ) from None
+        try:
+            yield from _rows(workbook, wanted, path)
+        except _DAMAGES as problem:
+            raise DataError(f"expected an Excel file (.xlsx). Reading it failed: {problem}", path) from None
+        finally:
+            workbook.close()
 
 
 def read_excel(path: str, reading: Reading) -> Iterator[Document]:
@@ -69,6 +77,26 @@ def read_excel(path: str, reading: Reading) -> Iterator[Document]:
         DataError: The file is not an Excel file, or the sheet or the column is missing.
     """
     return documents_of_cells(read_cells(path), path, reading)
+
+
+def _rows(workbook: Any, wanted: str | None, path: PathLike) -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows of `read_cells`."""
+    for sheet in _sheets(workbook, wanted, path):
+        # Some programs write a wrong size, and openpyxl would leave out the cells beyond it.
+        sheet.reset_dimensions()
+        width = 0
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            cells = [_text(value) for value in row]
+            if not any(cells):
+                continue
+            while not cells[-1]:  # formatted cells after the last column
+                cells.pop()
+            if not width:
+                width = len(cells)
+                _tell_sheet(os.fspath(path), split_sheet(path)[0], sheet.title, tuple(workbook.sheetnames))
+            yield number, cells + [""] * (width - len(cells))
+        if width:
+            return
 
 
 def _sheets(workbook: Any, wanted: str | None, path: PathLike) -> list[Any]:
@@ -100,17 +128,12 @@ def _tell_sheet(path: str, file: str, sheet: str, sheets: tuple[str, ...]) -> No
         _LOG.info("%s: the sheet %s is read, of %s (%s#%s reads another)", path, shown(sheet), listed, file, other)
 
 
-def _open(path: PathLike) -> Any:
+def _import_openpyxl(path: PathLike) -> Any:
     try:
         import openpyxl
     except ImportError:
         raise UsageError(f"{os.fspath(path)}: reading Excel files needs openpyxl: pip install 'kbert[excel]'") from None
-    try:
-        return openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as problem:
-        raise DataError(
-            f"expected an Excel file (.xlsx; save an .xls file as .xlsx). Reading it failed: {problem}", path
-        ) from None
+    return openpyxl
 
 
 def _text(value: Any) -> str:

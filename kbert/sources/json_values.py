@@ -48,12 +48,13 @@ def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]
         blocks: The lines of the file, as `kbert.files.read_line_blocks` yields them.
 
     Raises:
-        DataError: An element is not valid JSON, or the array has no end. The error names file and line.
+        DataError: An element is not valid JSON, the array has no end, or something follows it. The error names file
+            and line.
     """
     decode = json.JSONDecoder().raw_decode
     text, place, number, counted = "", 0, 1, 0
     last = 1
-    opened = False
+    opened = closed = False
     problem: Exception | None = None
     for first, lines in blocks:
         if not text:
@@ -68,8 +69,16 @@ def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]
             if not opened:
                 opened, place = True, place + 1  # skips the opening bracket
                 continue
+            if closed:
+                raise DataError(
+                    "expected the end of the file after the ] of the JSON array. Received: more text; put all elements "
+                    "into one array, or each into a line of its own without brackets around it, as `jq -c '.[]'` does",
+                    path,
+                    number,
+                )
             if text[place] == "]":
-                return
+                closed, place = True, place + 1
+                continue
             try:
                 _, end = decode(text, place)
             except (ValueError, RecursionError) as failure:  # perhaps the element continues in the next block
@@ -81,4 +90,5 @@ def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]
         number, counted = number + text.count("\n", counted, place), place
     if problem is not None:
         raise DataError(f"expected a JSON array of objects ({problem})", path, number) from None
-    raise DataError("expected ] at the end of the JSON array. Received the end of the file", path, last)
+    if not closed:
+        raise DataError("expected ] at the end of the JSON array. Received the end of the file", path, last)

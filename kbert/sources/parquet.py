@@ -8,6 +8,8 @@ from typing import Any
 from kbert.errors import DataError, UsageError
 from kbert.sources.document import Document, Reading
 
+_TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
+"""The types of columns with text, by their names in pyarrow. Releases before 16 do not have the views."""
 _ROWS = 256
 """The number of rows that are held at once."""
 
@@ -108,7 +110,7 @@ def _column(schema: Any, field: str, path: str) -> list[str]:
         kind = kind.field(index).type
     if pyarrow.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_binary(kind)):
+    if not any(getattr(pyarrow.types, f"is_{each}", lambda _: False)(kind) for each in _TEXT_TYPES):
         raise DataError(
             f"expected text in column {field!r}. Received values of type {kind}; name another with --text-field", path
         )

@@ -77,6 +77,7 @@ class Source:
                     f'document_separator "line" is for text. {other[0]} is read as {other[1]}, a format that defines '
                     "where a document ends; name its --format if it is text"
                 )
+        _tell_repeated(self.parts)
         named = any(kind == "dataset" for _, kind in self.parts)
         self.size = 0 if named else sum(os.path.getsize(file_of(path)) for path, _ in self.parts)
         """The number of bytes on disk; 0 if unknown."""
@@ -233,6 +234,21 @@ class Source:
                 if left:
                     kept.append(left)
             yield kept
+
+
+def _tell_repeated(parts: Sequence[tuple[str, str]]) -> None:
+    """Warns about files that are read more than once, for instance since a glob and a path both name them."""
+    counts = Counter(path if kind == "dataset" else os.path.realpath(path) for path, kind in parts)
+    repeated = [path for path, count in counts.items() if count > 1]
+    if repeated:
+        others = f" (the same is true of {len(repeated) - 1:,} more)" if len(repeated) > 1 else ""
+        _LOG.warning(
+            "%s is named %d times by the inputs, and its text is used as often%s; name each input once if this is not "
+            "intended",
+            repeated[0],
+            counts[repeated[0]],
+            others,
+        )
 
 
 def describe_formats(formats: dict[str, int]) -> str:

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -266,3 +267,13 @@ def test_features_of_a_table_that_is_read_as_the_training_file_was(run, tmp_path
 def test_a_file_without_entities_is_evaluated(capsys):
     _print_tables({"f1": 0.0, "per_class": {}})
     assert capsys.readouterr().out == "f1: 0.0000\n"
+
+
+def test_a_reader_of_the_output_that_ends_early(vocab_file, corpus_text):
+    """As in `kbert … | head`: no message, and no traceback of Python at its end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "kbert", "vocab", "inspect", vocab_file, "--sample", corpus_text]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, b"")

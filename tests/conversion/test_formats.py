@@ -13,6 +13,7 @@ import pytest
 
 import kbert
 from kbert.conversion import tensor_tables
+from kbert.conversion.checkpoint_files import find_checkpoint
 from kbert.conversion.formats import FORMATS, all_formats, find_format, format_named
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle
@@ -158,3 +159,12 @@ def test_layouts(small_config):
     for entry in entries.values():
         tensor = np.random.default_rng(0).normal(size=entry.shape).astype(np.float32)
         np.testing.assert_array_equal(entry.to_bundle(entry.to_foreign(tensor)), tensor)
+
+
+def test_a_checkpoint_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "bert_model.ckpt.index").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint(Path()) == Path("bert_model.ckpt")
+    monkeypatch.chdir("/")
+    assert find_checkpoint(Path()) is None
+    assert find_checkpoint(Path("/")) is None

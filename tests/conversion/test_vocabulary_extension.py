@@ -174,11 +174,13 @@ def test_added_tokens_keep_their_ids(with_added_tokens, text, tmp_path):
     np.testing.assert_array_equal(after.tensors[TABLE][:25], before.tensors[TABLE])
 
 
-def test_an_added_token_with_a_line_break_is_refused(pretrained, vocabulary, text, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("token", "shown"), [("\n", r"'\\n'"), ("foo ", "'foo '"), ("\u3000x", r"'\\u3000x'")])
+def test_an_added_token_that_is_no_line_is_refused(pretrained, vocabulary, text, tmp_path, monkeypatch, token, shown):
+    """The white space around a line of vocab.txt is not a part of its token, so the new folder could not be opened."""
     bundle = Bundle.load(pretrained)
-    bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken("\n")])
+    bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken(token)])
     monkeypatch.setattr(Bundle, "load", lambda folder: bundle)
-    with pytest.raises(UsageError, match=r"its added token '\\n' would have to become a line of vocab\.txt"):
+    with pytest.raises(UsageError, match=rf"its added token {shown} would have to become a line of vocab\.txt"):
         extended(pretrained, text, tmp_path / "new")
 
 

@@ -130,8 +130,10 @@ def test_a_corpus_of_before_is_read(tmp_path, corpus_text, vocab_file):
 
 def test_changed_files_are_refused(tmp_path, corpus_text, vocab_file):
     corpus = build(tmp_path, corpus_text, vocab_file)
-    path = corpus / "tokenizer_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"do_lower_case": False}))
+    path = corpus / "tokenizer.json"
+    values = json.loads(path.read_text())
+    values["normalizer"]["lowercase"] = False
+    path.write_text(json.dumps(values))
     with pytest.raises(RecordError, match=r"the tokenizer's files to hold the settings of manifest\.json. They have"):
         open_source(corpus)
 

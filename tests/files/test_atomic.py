@@ -78,3 +78,26 @@ def test_atomic_directory_replaces_nothing(tmp_path):
         pytest.fail("the block must not run")
     assert (tmp_path / "folder" / "file").read_bytes() == b"old"
     assert names(tmp_path) == ["folder"]
+
+
+def test_a_pipe_gets_the_content_and_stays(tmp_path):
+    target = tmp_path / "pipe"
+    os.mkfifo(target)
+    reader = os.open(target, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.write_text(target, "content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(os.stat(target).st_mode)
+    assert names(tmp_path) == ["pipe"]
+
+
+def test_a_symbolic_link_stays(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("there/file")
+    files.write_text(tmp_path / "link", "new")
+    assert os.readlink(tmp_path / "link") == "there/file"
+    assert (tmp_path / "there" / "file").read_bytes() == b"new"
+    assert names(tmp_path) == ["link", "there"]

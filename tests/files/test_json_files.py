@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from kbert import files
@@ -23,3 +25,10 @@ def test_missing_json_is_said(tmp_path, path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"absent\.json is missing"):
         files.read_json(tmp_path / path, ConfigError)
+
+
+def test_the_name_of_a_file_in_another_encoding(tmp_path):
+    name = os.fsdecode(b"caf\xe9.txt")
+    files.write_json(tmp_path / "x.json", {"path": name})
+    assert files.read_json(tmp_path / "x.json", ConfigError) == {"path": name}
+    assert (tmp_path / "x.json").read_bytes() == b'{\n  "path": "caf\\udce9.txt"\n}\n'

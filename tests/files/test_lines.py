@@ -94,3 +94,9 @@ def test_a_wide_file_that_is_cut(tmp_path):
     (tmp_path / "x").write_bytes("one\ntwo".encode("utf-16")[:-1])
     with pytest.raises(DataError, match=r"x:2: expected utf-16 text \("):
         list(files.read_line_blocks(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16-le", "utf-32-be"])
+def test_a_byte_order_mark_in_another_encoding(tmp_path, encoding):
+    (tmp_path / "x").write_bytes("\ufeff中文\n\ufeff二\n".encode(encoding))
+    assert list(files.read_lines(tmp_path / "x", encoding)) == ["中文", "\ufeff二"]

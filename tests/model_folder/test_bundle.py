@@ -217,3 +217,16 @@ def test_the_names_of_labels(classifier):
     for wrong in ({"0": "a", "2": "b"}, {"0": None}, {}, ["a"], 5, True):
         with pytest.raises(BundleError, match=r"^config\.json: expected id2label to be an object "):
             labels(wrong)
+
+
+def test_a_modules_json_of_the_model_that_was_there_is_removed(folder):
+    """Otherwise the weights in 0_Transformer would be loaded instead of those that were saved."""
+    bundle = Bundle.load(folder)
+    shutil.copytree(folder, folder / "0_Transformer")
+    module = {"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}
+    (folder / "modules.json").write_text(json.dumps([module]))
+    changed = {name: tensor + 1 for name, tensor in bundle.tensors.items()}
+    dataclasses.replace(bundle, tensors=changed).save(folder, "# A card\n")
+    loaded = Bundle.load(folder)
+    assert loaded.modules is None
+    np.testing.assert_array_equal(loaded.tensors["classifier.bias"], bundle.tensors["classifier.bias"] + 1)

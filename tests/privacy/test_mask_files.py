@@ -114,6 +114,10 @@ def test_a_tagger_adds_its_spans(tmp_path, monkeypatch):
          "a short key can be guessed. Received: a.txt with 1; `openssl rand -hex 32` makes a key"),
         ("a.txt", "x", {"salt_file": "a.txt"}, "salt_file needs replacement='hash'. Received: "
          "replacement='placeholder'"),
+        ("a.csv", "id||ann@example.org\n", {"delimiter": "||"}, "beside quotation marks the delimiter must be one "
+         "character. Received: '||'; if the marks are text, give --quoting none"),
+        ("a.csv", 'id,"ann@example.org\n1,2\n', {}, "a.csv:1: expected a row of a table. Received an invalid row: "
+         "unexpected end of data; if quotation marks are text, give --quoting none"),
         ("a.txt", "x", {"tagger_labels": ["person"]}, "tagger_labels=['person'] needs tagger. Received: no model"),
     ],
 )  # fmt: skip

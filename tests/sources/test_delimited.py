@@ -119,3 +119,15 @@ def test_how_tables_are_written_can_be_said(tmp_path):
     content = "text@n\n'\xe9@1\n".encode("latin-1")
     assert read(tmp_path, content, delimiter="@", encoding="latin-1") == [(("'\xe9",), 2)]
     assert read(tmp_path, 'text\tn\n"a\tb"\t1\n', "rows.tsv", quoting="csv") == [(("a\tb",), 2)]
+
+
+def test_a_quotation_mark_that_is_never_closed_does_not_swallow_the_rest(tmp_path):
+    content = 'id,text\n1,one\n2,"two\n3,three\n'
+    message = (
+        r"rows\.csv:3: expected a quotation mark that ends the cell\. Received the end of the file; .* --quoting none"
+    )
+    for settings in ({}, {"skip_bad": 1}):
+        with pytest.raises(DataError, match=message):
+            read(tmp_path, content, **settings)
+    assert read(tmp_path, content, quoting="none") == [(("one",), 2), (('"two',), 3), (("three",), 4)]
+    assert read(tmp_path, content.replace('"two', '"two"').removesuffix("\n"))[1:] == [(("two",), 3), (("three",), 4)]

@@ -171,3 +171,30 @@ def test_a_wrong_size_in_the_file_hides_no_rows(sheets, tmp_path):
             content = old.read(name)
             new.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', content))
     assert list(read_cells(f"{wrong}#train")) == list(read_cells(f"{sheets}#train"))
+
+
+def rewritten(path, change):
+    """Changes the XML of the sheets of a workbook."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, change(content) if "worksheets/" in name else content)
+
+
+def test_a_sheet_that_is_cut_short(workbook):
+    path = workbook(["text", "label"], ["one", "a"])
+    rewritten(path, lambda content: content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"a\.xlsx: expected an Excel file \(\.xlsx\)\. Reading it failed: "):
+        list(read_cells(path))
+
+
+def test_compressed_bytes_that_are_wrong(workbook):
+    path = workbook(*[["text", f"label {number}"] for number in range(100)])
+    name = "xl/worksheets/sheet2.xml"
+    with zipfile.ZipFile(path) as archive:
+        begin = archive.getinfo(name).header_offset + 30 + len(name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:begin] + bytes(40) + whole[begin + 40 :])
+    with pytest.raises(DataError, match=r"a\.xlsx: expected an Excel file .* Reading it failed: Error -3 while"):
+        list(read_cells(path))

@@ -98,3 +98,11 @@ def test_the_column_with_the_text_by_number(tmp_path):
         read(path, text_field="4")
     path = write(tmp_path / "b.parquet", {"2": ["name"], "body": ["number"]})
     assert read(path, text_field="2") == [(("name",), 1)]
+
+
+@pytest.mark.parametrize("kind", ["large_string", "string_view", "binary", "large_binary", "binary_view"])
+def test_all_types_of_text(tmp_path, kind):
+    arrow = pytest.importorskip("pyarrow", "20", reason="needs a pyarrow that casts views")
+    column = arrow.array(["the cat", "ein Hündchen"]).cast(getattr(arrow, kind)())
+    path = write(tmp_path / "a.parquet", {"text": column})
+    assert read(path) == [(("the cat",), 1), (("ein Hündchen",), 2)]

@@ -32,6 +32,8 @@ def test_a_json_file_may_be_an_array_or_lines(write):
         ('[{"a": 1},\n', r"a\.json:1: expected \] at the end of the JSON array\. Received the end of the file$"),
         ('[{"a": 1},\n {"a": }]', r"a\.json:2: expected a JSON array of objects \(Expecting value"),
         ('[{"a": 1},\n 3]', r"a\.json:2: expected a JSON object a line\. Received int$"),
+        ('[{"a": 1}]\n[{"a": 2}]\n', r"a\.json:2: expected the end of the file after the \] of the JSON array\. Rec"),
+        ('[{"a": 1}] 3\n', r"a\.json:1: expected the end of the file .* `jq -c '\.\[\]'` does$"),
     ],
 )
 def test_arrays_that_cannot_be(write, content, message):

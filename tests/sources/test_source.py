@@ -101,3 +101,17 @@ def test_lines_of_a_text_larger_than_a_document(tmp_path, monkeypatch):
     monkeypatch.setattr(document, "LARGEST_DOCUMENT", 10)
     (tmp_path / "a.txt").write_text("abcdefgh\n" * 5)
     assert list(Source([tmp_path]).lines()) == ["abcdefgh"] * 5
+
+
+def test_files_that_are_named_twice_are_told(tmp_path, caplog):
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text(f"words of {name}\n")
+    source = Source([tmp_path / "*.txt", tmp_path / ".." / tmp_path.name / "a.txt", tmp_path / "b.txt"])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{os.path.realpath(tmp_path / 'a.txt')} is named 2 times by the inputs, and its text is used as often (the "
+        "same is true of 1 more); name each input once if this is not intended"
+    ]
+    assert len(list(source.documents())) == 5
+    caplog.clear()
+    Source([tmp_path])
+    assert caplog.records == []

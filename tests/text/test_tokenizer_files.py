@@ -70,11 +70,33 @@ def test_a_vocabulary_alone_is_the_original(tmp_path, vocabulary):
 
 
 def test_the_configuration_is_right_where_both_say_something(folder):
-    change(folder / "tokenizer_config.json", do_lower_case=False, strip_accents=True)
+    change(
+        folder / "tokenizer_config.json", do_lower_case=False, strip_accents=True, tokenizer_class="BertTokenizerFast"
+    )
     assert load_tokenizer(folder).settings.strip_accents is True
     assert not load_tokenizer(folder).lowercase
     (folder / "tokenizer_config.json").write_text("{}")
     assert load_tokenizer(folder).lowercase
+
+
+@pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "TokenizersBackend"])
+def test_classes_for_any_tokenizer_use_its_file_unchanged(folder, caplog, name):
+    """These are the settings with which Transformers' AutoTokenizer opens the folder."""
+    change(
+        folder / "tokenizer_config.json",
+        do_lower_case=False,
+        strip_accents=False,
+        tokenize_chinese_chars=False,
+        tokenizer_class=name,
+    )
+    settings = load_tokenizer(folder).settings
+    assert (settings.lowercase, settings.strips_accents, settings.chinese_characters) == (True, True, True)
+    assert [record.getMessage().partition("tokenizer_config.json ")[2] for record in caplog.records] == [
+        f"says do_lower_case=False, and {folder / 'tokenizer.json'} lowercase=True, which is used, as in Transformers' "
+        f"class {name}; make the two equal",
+        f"says tokenize_chinese_chars=False, and {folder / 'tokenizer.json'} handle_chinese_chars=True, which is used, "
+        f"as in Transformers' class {name}; make the two equal",
+    ]
 
 
 def model(**values):
@@ -330,10 +352,37 @@ def test_only_other_normalizations_are_named(tmp_path, vocabulary):
     [
         ({"kbert_normalization": "nfc"}, "normalization must be one of bert, mediapipe"),
         ({"kbert_normalization": 1}, "kbert_normalization must be a string"),
-        ({"kbert_normalization": "mediapipe", "do_lower_case": False}, "MediaPipe lower-cases text"),
+        (
+            {"kbert_normalization": "mediapipe", "do_lower_case": False, "tokenizer_class": "BertTokenizer"},
+            "MediaPipe lower-cases text",
+        ),
     ],
 )
 def test_a_normalization_that_cannot_be_is_refused(folder, values, message):
     change(folder / "tokenizer_config.json", **values)
     with pytest.raises(BundleError, match=message):
+        load_tokenizer(folder)
+
+
+def test_older_and_wrapped_forms_of_tokenizer_json(folder):
+    """Early files have no type of the model; a sequence of one part is that part."""
+    path = folder / "tokenizer.json"
+    expected = load_tokenizer(folder).settings
+    values = json.loads(path.read_text())
+    del values["model"]["type"]
+    values["normalizer"] = {"type": "Sequence", "normalizers": [values["normalizer"]]}
+    values["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [values["pre_tokenizer"]]}
+    path.write_text(json.dumps(values))
+    assert load_tokenizer(folder).settings == expected
+    values["normalizer"]["normalizers"][0]["lowercase"] = False
+    path.write_text(json.dumps(values))
+    (folder / "tokenizer_config.json").unlink()
+    assert load_tokenizer(folder).settings.lowercase is False
+
+
+def test_a_sequence_of_several_normalizers_is_refused(folder):
+    path = folder / "tokenizer.json"
+    normalizer = json.loads(path.read_text())["normalizer"]
+    change(path, normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}, normalizer]})
+    with pytest.raises(BundleError, match=r"normalizer of type BertNormalizer\. Received: 'Sequence'"):
         load_tokenizer(folder)

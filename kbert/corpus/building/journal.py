@@ -45,7 +45,7 @@ class Journal:
 
     def start(self) -> None:
         """Begins a new journal."""
-        files.write_text(self.path, json.dumps({"build": self.identity}, ensure_ascii=False) + "\n")
+        files.write_text(self.path, json.dumps({"build": self.identity}) + "\n")
 
     def shards(self) -> list[FinishedShard]:
         """Returns the finished shards; an incomplete last line, as a killed process leaves it, does not count."""
@@ -62,13 +62,13 @@ class Journal:
         lines = _read_lines(self.path)
         check_same(self.path.parent, lines[0]["build"], self.identity)
         finished = self.shards()
-        files.write_text(self.path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        files.write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
         return finished
 
     def add(self, finished: FinishedShard) -> None:
         """Adds a shard that is on disk."""
         with open(self.path, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps(dataclasses.asdict(finished), ensure_ascii=False) + "\n")
+            handle.write(json.dumps(dataclasses.asdict(finished)) + "\n")
             handle.flush()
             os.fsync(handle.fileno())
 

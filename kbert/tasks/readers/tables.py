@@ -12,7 +12,7 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.delimited import delimiter_of, split_rows
+from kbert.sources.delimited import check_delimiter, delimiter_of, split_rows
 from kbert.sources.excel import read_cells
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind
@@ -252,11 +252,7 @@ def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows
     usual = "\t" if kind == "tsv" else ","
     delimiter = form.delimiter or delimiter_of(path, usual)
     quoted = form.quoting == "csv" or (form.quoting == "auto" and kind == "csv")
-    if quoted and len(delimiter) > 1:
-        raise UsageError(
-            f"beside quotation marks the delimiter must be one character. Received: {delimiter!r}; if the marks are "
-            "text, give --quoting none"
-        )
+    check_delimiter(delimiter, quoted=quoted)
     begun = False
     for line, cells in split_rows(form.line_blocks(path, bad), delimiter, quoted=quoted, strict=True):
         if isinstance(cells, csv.Error):

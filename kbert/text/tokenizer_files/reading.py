@@ -12,14 +12,16 @@ The files are untrusted input, so the type of every value in them is checked.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from kbert import files
 from kbert.errors import BundleError, UsageError, VocabularyError, shown
-from kbert.text.settings import BERT, MAX_WORD_LENGTH, AddedToken, TokenizerSettings
+from kbert.text.settings import BERT, MAX_WORD_LENGTH, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files.added_tokens import find_added_tokens, place_added_tokens
 from kbert.text.tokenizer_files.names import (
     ADDED_TOKENS_FILE,
     CONFIG_FILE,
@@ -31,7 +33,7 @@ from kbert.text.tokenizer_files.names import (
     VOCABULARY_FILE,
 )
 from kbert.text.tokenizer_files.untrusted_json import MISSING, UNLIMITED, JsonObject, is_text
-from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, UNK, Vocabulary
+from kbert.text.vocabulary import CONTINUATION, UNK, Vocabulary
 
 _JAPANESE = "BertJapaneseTokenizer"
 _BERT_CLASSES = frozenset(
@@ -41,10 +43,20 @@ _BERT_CLASSES = frozenset(
 ) | {"BertTokenizerLegacy"}
 """Transformers' classes that split text like BERT's, without the suffix "Fast"."""
 _GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
-"""Transformers' classes for any tokenizer.json, whose name does not determine the words. kbert writes such a name."""
+"""Transformers' classes for any tokenizer.json, which use it unchanged. kbert writes such a name."""
 _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
 """The settings with which Transformers' class for Japanese splits text like BERT's class."""
-_FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
+_WORDPIECE = "WordPiece"
+_WORDPIECE_KEYS = frozenset(("unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"))
+"""The keys by which Hugging Face's tokenizers recognize the model of a file that lacks its type, as early releases
+wrote them."""
+_NORMALIZATION = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+"""The settings of the normalization in tokenizer_config.json, with their names in tokenizer.json."""
+_LOG = logging.getLogger("kbert")
 _JSON_START = re.compile(rb'\s*\{\s*"\w+"\s*:')
 
 
@@ -52,7 +64,9 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
     """Reads the tokenizer of a model folder.
 
     If tokenizer_config.json and tokenizer.json differ in the normalization, the former takes precedence, as in
-    Transformers. If there is only a vocab.txt, the tokenizer is that of the original release for uncased models.
+    Transformers, unless it names a class for any tokenizer.json, such as PreTrainedTokenizerFast, which uses that file
+    unchanged; the logger "kbert" then warns. If there is only a vocab.txt, the tokenizer is that of the original
+    release for uncased models.
 
     Args:
         folder: A folder with vocab.txt, tokenizer.json or both.
@@ -110,12 +124,14 @@ def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer
         _check_names(names)
     vocabulary = _vocabulary(files_)
     normalizer = _part(fast, "normalizer", "BertNormalizer")
+    if fast.present and kind in _GENERAL_CLASSES:
+        config = _without_normalization(config, normalizer)
     _part(fast, "pre_tokenizer", "BertPreTokenizer")
     if fast.present and not normalizer.boolean("clean_text", True):
         raise BundleError(f"{fast.path}: normalizer.clean_text must be true. Received: false")
     model = fast.object("model")
-    found = _added_tokens(files_, vocabulary)
-    vocabulary, added = _placed(folder, vocabulary, found)
+    found = find_added_tokens(vocabulary, config=config, fast=fast, special=files_.special, plain=files_.added)
+    vocabulary, added = place_added_tokens(folder, vocabulary, found)
     if special_tokens_in_text is None:
         is_foreign = any(each.present for each in (config, fast, files_.special, files_.added))
         special_tokens_in_text = is_foreign and not config.boolean("split_special_tokens", False)
@@ -137,6 +153,23 @@ def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer
     except UsageError as problem:
         raise BundleError(f"{folder}: {problem}") from None
     return Tokenizer.from_settings(vocabulary, settings)
+
+
+def _without_normalization(config: JsonObject, normalizer: JsonObject) -> JsonObject:
+    """Returns tokenizer_config.json without the settings that its class does not use, and warns if they differ.
+
+    Args:
+        config: The tokenizer_config.json.
+        normalizer: The normalizer in tokenizer.json, which such a class uses unchanged.
+    """
+    for key, same in _NORMALIZATION.items():
+        said, used = config.boolean(key, None), normalizer.boolean(same, None)
+        if said is not None and used is not None and said != used:
+            _LOG.warning(
+                f"{config.path} says {key}={said}, and {normalizer.path} {same}={used}, which is used, as in "
+                f"Transformers' class {config.values.get('tokenizer_class')}; make the two equal"
+            )
+    return JsonObject(config.path, {key: value for key, value in config.values.items() if key not in _NORMALIZATION})
 
 
 def has_settings(folder: files.PathLike) -> bool:
@@ -184,12 +217,25 @@ def _other_words(source: JsonObject, received: str) -> BundleError:
 
 
 def _part(fast: JsonObject, name: str, kind: str) -> JsonObject:
-    part = fast.object(name)
-    if fast.present and part.values.get("type") != kind:
+    part = _only_member(fast.object(name))
+    found = part.values.get("type")
+    if found is None and name == "model" and part.values.keys() >= _WORDPIECE_KEYS:
+        found = _WORDPIECE
+    if fast.present and found != kind:
         raise BundleError(
-            f"{fast.path}: expected a BERT tokenizer, with {name} of type {kind}. Received: "
-            f"{shown(part.values.get('type'))}"
+            f"{fast.path}: expected a BERT tokenizer, with {name} of type {kind}. Received: {shown(found)}"
         )
+    return part
+
+
+def _only_member(part: JsonObject) -> JsonObject:
+    """Returns the member of a Sequence of normalizers or pre-tokenizers that has only one; other parts unchanged."""
+    if part.values.get("type") != "Sequence":
+        return part
+    for key in ("normalizers", "pretokenizers"):
+        members = part.values.get(key)
+        if isinstance(members, list) and len(members) == 1 and isinstance(members[0], dict):
+            return JsonObject(part.path, members[0], name=f"{part.name}{key}[0].")
     return part
 
 
@@ -221,7 +267,7 @@ def _vocabulary(files_: _Files) -> Vocabulary:
     if not fast.present:
         assert path is not None
         return Vocabulary.from_file(path)
-    model = _part(fast, "model", "WordPiece")
+    model = _part(fast, "model", _WORDPIECE)
     prefix = model.text("continuing_subword_prefix", CONTINUATION)
     unknown = model.text("unk_token", UNK)
     if prefix != CONTINUATION or unknown != UNK:
@@ -283,85 +329,3 @@ def _check_names(names: JsonObject) -> None:
             raise BundleError(
                 f"{names.path}: {key} must be {expected}, the only name that kbert knows. Received: {shown(content)}"
             )
-
-
-def _added_tokens(files_: _Files, vocabulary: Vocabulary) -> dict[str, tuple[int, AddedToken]]:
-    """Returns (id, token) of added tokens, and of special tokens with their own matching settings, by content."""
-    config, fast, plain = files_.config, files_.fast, files_.added
-    found: dict[str, tuple[int, AddedToken]] = {}
-    # The order of precedence is tokenizer.json, tokenizer_config.json, then the files of Transformers 4.
-    rows = fast.values.get("added_tokens") or []
-    if not isinstance(rows, list):
-        raise fast.wrong("added_tokens", "a list", rows)
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise fast.wrong(f"added_tokens[{number}]", "an object", row)
-        _add(found, JsonObject(fast.path, row, name=f"added_tokens[{number}]."), None)
-    decoder = config.object("added_tokens_decoder")
-    for key in decoder.values:
-        _add(found, decoder.object(key), key)
-    specials = _special_names(config) | _special_names(files_.special)
-    for content in plain.values:
-        index = plain.integer(content, -1)
-        if content not in found:
-            special = content in specials
-            found[content] = index, _checked(plain, content, {"special": special, "normalized": not special})
-    for content in specials:
-        if content not in found and content in vocabulary:
-            found[content] = vocabulary.ids[content], _checked(config, content, {"special": True})
-    return found
-
-
-def _placed(
-    folder: Path, vocabulary: Vocabulary, found: Mapping[str, tuple[int, AddedToken]]
-) -> tuple[Vocabulary, list[tuple[int, AddedToken]]]:
-    """Returns the vocabulary, and the added tokens in the order of their ids, which follow those of the vocabulary.
-
-    Blank lines at the end of a vocab.txt are not tokens, but Transformers counts them when it assigns ids to added
-    tokens.
-    """
-    behind = [index for content, (index, _) in found.items() if content not in vocabulary]
-    if behind:
-        vocabulary = vocabulary.with_blank_end(min(behind))
-    added = []
-    expected = len(vocabulary)
-    for content, (index, token) in sorted(found.items(), key=lambda item: item[1][0]):
-        wanted = vocabulary.ids.get(content, expected)
-        if index != wanted:
-            raise BundleError(
-                f"{folder}: added tokens must follow the vocabulary without a gap. Received: {shown(content)} with id "
-                f"{shown(index)}, expected {wanted}"
-            )
-        expected += content not in vocabulary
-        if token != AddedToken(content, special=True) or content not in SPECIAL_TOKENS:
-            added.append((index, token))
-    return vocabulary, added
-
-
-def _add(found: dict[str, tuple[int, AddedToken]], row: JsonObject, key: str | None) -> None:
-    content = row.text("content")
-    index = row.integer("id", -1) if key is None else int(key) if key.isdecimal() and len(key) < 10 else -1
-    flags = {flag: row.boolean(flag, False) for flag in _FLAGS}
-    found.setdefault(content, (index, _checked(row, content, flags)))
-
-
-def _checked(source: JsonObject, content: str, flags: dict[str, bool]) -> AddedToken:
-    if not is_text(content):
-        raise source.wrong("content", "text", content)
-    try:
-        return AddedToken(content, **flags)
-    except UsageError as problem:
-        raise BundleError(f"{source.path}: {problem}") from None
-
-
-def _special_names(source: JsonObject) -> set[str]:
-    """Returns the additional special tokens that a file names."""
-    names = set()
-    for key in ("additional_special_tokens", "extra_special_tokens"):
-        values = source.values.get(key) or []
-        for value in values.values() if isinstance(values, dict) else values if isinstance(values, list) else [values]:
-            content = value.get("content") if isinstance(value, dict) else value
-            if not isinstance(content, str):
-                raise source.wrong(key, "a list of tokens", values)
-            names.add(content)
-    return names

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -366,3 +367,9 @@ def test_masks_depend_on_the_seed(make):
     common = found[0].keys() & found[1].keys()
     assert len(common) > 20
     assert sum(found[0][ids] == found[1][ids] for ids in common) < len(common) / 2
+
+
+def test_the_name_of_a_text_file_may_have_another_encoding(make, corpus_text, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_bytes(corpus_text.read_bytes())
+    assert Manifest.load(make("corpus", [path])).inputs[0].path == str(path)
