@@ -21,7 +21,7 @@ def bench() -> None:
     """Measure the size, the latency and the memory of a LiteRT model."""
 
 
-@bench.command()
+@bench.command(short_help="Measure a LiteRT file on this machine.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True), metavar="FILE")
 @options.declared(option_infos(BenchLitertOptions))
 @options.JSON

@@ -88,8 +88,8 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
         None,
         "The maximum length of an input in tokens, special tokens included. The task cuts longer texts or reads them "
         "in windows.",
-        default_help="384 for question-answering, 512 for summarization, and 128 for other tasks; a task that cuts texts "
-        "takes up to 256, so that at most 5 % of the training texts are cut; at most the model's own limit",
+        default_help="384 for question-answering, 512 for summarization, and 128 for other tasks; a task that cuts "
+        "texts takes up to 256, so that at most 5 % of the training texts are cut; at most the model's own limit",
         minimum=5,
     )
     augment: str | None = data_option(
@@ -161,8 +161,8 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
         None,
         "The peak learning rate, which is reached at the end of the warm-up.",
         above=0,
-        default_help="by the width and the number of blocks of the model, and whether its weights are pretrained: 3e-5 "
-        "for a pretrained BERT-base; the run prints it",
+        default_help="chosen by the width and the number of blocks of the model, and by whether its weights are "
+        "pretrained: 3e-5 for a pretrained BERT-base; the run prints it",
     )
     head_learning_rate: float | None = optimizer_option(
         None,
