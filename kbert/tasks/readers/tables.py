@@ -62,7 +62,7 @@ def read_table(
             object of names with 0 or 1 (or false and true) is the list of the names with 1.
         bad: Counts the rows that are skipped. The default allows none.
         flags: The option that names the column of a value, for messages. The default is that of a role, such as
-            --text-column for the value "text".
+            --text-column for the value "text"; an empty one says that no option names the column.
 
     Raises:
         UsageError: The file is not a table by its suffix, or names and numbers are mixed.
@@ -226,6 +226,8 @@ def column_places(column: str) -> list[int]:
 
 def _no_column(column: str, header: Sequence[str], flag: str, path: files.PathLike, line: int) -> DataError:
     advice = f"Name another with {flag}, or give 1-based numbers for a file without a header"
+    if not flag:
+        advice = "Rename the column that holds it"
     if len(header) == 1 and (found := [mark for mark in ";\t,|" if mark in header[0]]):
         advice += f"; if {found[0]!r} stands between columns, name it as the delimiter"
     listed = ", ".join(map(repr, header[:50]))
