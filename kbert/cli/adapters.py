@@ -16,7 +16,7 @@ def adapters() -> None:
     """Merge adapters into their base models, or copy them out of runs."""
 
 
-@adapters.command(cls=options.SectionedCommand)
+@adapters.command(cls=options.SectionedCommand, short_help="Merge an adapter into its base model.")
 @click.argument("adapter", type=options.MODEL_FOLDER)
 @options.declared(option_infos(MergeAdapterOptions))
 def merge(adapter: str, **settings: Any) -> None:
@@ -32,7 +32,7 @@ def merge(adapter: str, **settings: Any) -> None:
     click.echo(f"{bundle.architecture}, {len(bundle.tensors)} tensors: {chosen.output}", err=True)
 
 
-@adapters.command(cls=options.SectionedCommand)
+@adapters.command(cls=options.SectionedCommand, short_help="Copy the adapter of a run to a folder of its own.")
 @click.argument("run", type=click.Path(exists=True, file_okay=False))
 @options.declared(option_infos(ExtractAdapterOptions))
 def extract(run: str, **settings: Any) -> None:

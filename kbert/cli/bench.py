@@ -21,16 +21,16 @@ def bench() -> None:
     """Measure the size, the latency and the memory of a LiteRT model."""
 
 
-@bench.command()
+@bench.command(short_help="Measure a LiteRT file on this machine.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True), metavar="FILE")
 @options.declared(option_infos(BenchLitertOptions))
 @options.JSON
 def litert(file: str, as_json: bool, **settings: Any) -> None:
     """Measure the LiteRT file FILE on this machine, with inputs that are as long as the file allows.
 
-    Prints the size of the file and of its weights by dtype, and for each signature: the operations that LiteRT leaves
-    to XNNPACK and those outside, and for each number of threads the median and the 90th percentile of the latency and
-    the peak memory of a process that does nothing else.
+    The command prints the size of the file and of its weights by dtype. For each signature it prints the operations
+    that LiteRT leaves to XNNPACK and those outside, and for each number of threads the median and the 90th percentile
+    of the latency in milliseconds, and the peak memory of a process that does nothing else.
     """
     chosen = BenchLitertOptions(**settings)
     from kbert.inference.litert_benchmark.benchmark import bench_litert

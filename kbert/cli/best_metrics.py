@@ -23,4 +23,4 @@ def print_best_metrics(metrics: Mapping[str, Any], output: str) -> None:
     main = files.read_json(Path(output) / SETTINGS_FILE, BundleError)["main_metric"]
     others = [f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float) and name != main]
     scores = ", ".join([f"{main} {metrics[main]:.4f} (which chose the weights)", *others])
-    click.echo(f"best on the validation file: {scores}: {output}", err=True)
+    click.echo(f"best on the validation data: {scores}: {output}", err=True)

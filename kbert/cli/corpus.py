@@ -36,8 +36,8 @@ def build(inputs: tuple[str, ...], workers: int | None, **settings: Any) -> None
     """Build pretraining records from text.
 
     INPUT is a file (also .gz, .bz2, .xz or .zst), a folder or a glob. The files are text with one sentence or paragraph
-    per line and a blank line between documents, JSON lines, CSV, TSV, the output of WikiExtractor, or Parquet. INPUT
-    can also name a dataset: tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
+    per line and a blank line between documents, JSON lines, CSV, TSV, Excel, Parquet, or the output of WikiExtractor.
+    INPUT can also name a dataset: tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
 
     With --runner, options for Apache Beam follow after --, for example: kbert corpus build TEXT --vocab vocab.txt
     --output corpus --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kbert.corpus.reading.statistics import MaskedExample
 
 
-@click.command()
+@click.command(short_help="Show what a corpus contains.")
 @click.argument("corpus", metavar="DIR")
 @options.declared(option_infos(PretrainOptions), only=("vocab", "cased", "pack_to"))
 @click.option(

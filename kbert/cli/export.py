@@ -28,7 +28,9 @@ class _RecordedCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-@export.command("saved-model", cls=_RecordedCommand)
+@export.command(
+    "saved-model", cls=_RecordedCommand, short_help="Write a SavedModel, which takes text and returns answers."
+)
 @options.MODEL
 @options.declared(option_infos(ExportSavedModelOptions))
 @click.pass_context
@@ -42,7 +44,7 @@ def saved_model(ctx: click.Context, model: str, **settings: Any) -> None:
     click.echo(write_saved_model(model, chosen, command))
 
 
-@export.command()
+@export.command(short_help="Write a LiteRT (TFLite) file, for phones.")
 @options.MODEL
 @options.declared(option_infos(ExportLitertOptions))
 def litert(model: str, **settings: Any) -> None:

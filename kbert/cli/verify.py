@@ -16,8 +16,8 @@ from kbert.cli import options
 def verify(run: str, data: tuple[str, ...], as_json: bool) -> None:
     """Check that the files of the finished run RUN are those that it wrote, by the digests in its provenance.json.
 
-    Each FILE is compared with the digests of the data that the run was trained with. Prints whether each file is
-    intact, changed or missing, or unknown as data. The exit code is 1 if any file is not intact.
+    Each FILE is compared with the digests of the data that the run was trained with. The command prints whether
+    each file is intact, changed or missing, or unknown as data. The exit code is 1 if any file is not intact.
     """
     from kbert.model_folder.provenance import INTACT
     from kbert.model_folder.provenance import verify as check

@@ -62,7 +62,7 @@ def train(inputs: tuple[str, ...], **settings: Any) -> None:
         )
 
 
-@vocab.command(cls=options.SectionedCommand)
+@vocab.command(cls=options.SectionedCommand, short_help="Show how a vocabulary fits a sample of text.")
 @click.argument("vocabulary", type=options.VOCABULARY, metavar="VOCAB")
 @click.option(
     "--sample",
@@ -113,7 +113,7 @@ def inspect(
     print_vocabularies(facts)
 
 
-@vocab.command(cls=options.SectionedCommand)
+@vocab.command(cls=options.SectionedCommand, short_help="Add words of a domain to the vocabulary of a model.")
 @options.MODEL
 @options.reading_text(option_infos(ExtendVocabularyOptions))
 @options.JSON
@@ -140,7 +140,7 @@ def extend(model: str, as_json: bool, **settings: Any) -> None:
     )
 
 
-@vocab.command(cls=options.SectionedCommand)
+@vocab.command(cls=options.SectionedCommand, short_help="Remove the tokens that a corpus does not use from a model.")
 @options.MODEL
 @options.reading_text(option_infos(TrimVocabularyOptions))
 @options.JSON

@@ -24,14 +24,14 @@ class ConvertOptions(Options):
 
     from_: str | None = option(
         None,
-        "The format of the source.",
+        "The format of the source; bundle is a model folder of kbert or Hugging Face Transformers.",
         details='"bundle", "google", "model-garden", "keras-hub", or the format of another package '
         "(docs/adding-a-format.md).",
         default_help="detected",
     )
     to: str | None = option(
         None,
-        "The format of the destination.",
+        "The format of the destination; bundle is a model folder of kbert, which Transformers opens, too.",
         details='"bundle", "google", "keras-hub", or the format of another package. A bundle is converted only to a '
         "format that is named.",
         default_help="bundle",

@@ -38,7 +38,7 @@ class BuildCorpusOptions(SourceSettings, RunnerOptions):
         "the tokenizer. In Python this can also be a tokenizer.",
         path="vocabulary",
     )
-    output: files.PathLike = option(help="The folder to write.", path="output-folder")
+    output: files.PathLike = option(help="The folder to write, which must be new or empty.", path="output-folder")
     sequence_length: int = option(
         128, "The maximum length of an example in tokens, including special tokens.", minimum=8
     )

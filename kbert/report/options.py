@@ -21,7 +21,7 @@ class WriteReportOptions(Options):
     output: files.PathLike | None = option(
         None,
         "The file to write.",
-        default_help="report.html; of a single run, in its folder",
+        default_help="report.html in the folder of a single run, and in the current folder for several",
         path="output-file",
     )
     explain: files.PathLike | None = option(

@@ -49,7 +49,8 @@ class BadRows:
             return
         if not self.count:
             raise problem
-        raise DataError(f"{problem} (after {self.count} bad rows that were skipped)") from None
+        rows = "1 bad row that was" if self.count == 1 else f"{self.count:,} bad rows that were"
+        raise DataError(f"{problem} (after {rows} skipped)") from None
 
     def repaired(self, what: str, line: int = 0) -> None:
         """Counts a repair.

@@ -84,6 +84,7 @@ class Source:
         self.counts: Counter[str] = Counter()
         """The numbers of what the last pass left out, as far as the settings allow it: invalid_utf8, bad_rows,
         duplicate_documents, duplicate_lines."""
+        self._told = ""
 
     def _format(self, path: files.PathLike) -> str:
         kind = detect_format(path) if self.settings.format == "auto" else self.settings.format
@@ -156,7 +157,12 @@ class Source:
                 for line in block:
                     if has_text(line):
                         yield composed(line) if reading.nfc else line
-        if bad.count:
+        self._tell_skipped(bad)
+
+    def _tell_skipped(self, bad: BadRows) -> None:
+        """Logs which rows a pass skipped, unless an earlier pass has told the same."""
+        if bad.count and bad.summary != self._told:
+            self._told = bad.summary
             _LOG.warning("%s", bad.summary)
 
     def _start_counts(self) -> Counter[str]:
@@ -177,8 +183,8 @@ class Source:
                 while len(blocks) > 1 and blocks[1].number <= document.line:
                     del blocks[0]
                 yield Place(part, ordinal, path, document.line, document.size, blocks[0] if blocks else None), document
-        if bad.count and counts is self.counts:
-            _LOG.warning("%s", bad.summary)
+        if counts is self.counts:
+            self._tell_skipped(bad)
 
     def _reading(self, counts: Counter[str], bad: BadRows | None) -> Reading:
         settings = self.settings

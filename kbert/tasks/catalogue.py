@@ -130,7 +130,8 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "kbert.tasks.embedding:EmbeddingTask",
             "vectors of texts, for search and similarity",
             metrics=("mrr", "recall@1", "recall@5", "recall@10", "ndcg@10", "spearman", "pearson"),
-            data="CSV, TSV or JSON lines of pairs, text files with one text per line, or judgements (with --documents)",
+            data="CSV, TSV, JSON lines, Excel, Parquet or a dataset by name, text files with one text per line, or "
+            "judgements (with --documents)",
             columns=(
                 Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
                 Column("pair", "Column of similar texts, or of answers to the query.", target=True, usual="pair"),
@@ -239,7 +240,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "kbert.tasks.generation:GenerationTask",
             "a new text for each text, such as its translation, its title, a summary or a reply",
             metrics=("chrf", "bleu", "rougeL", "rouge1", "rouge2"),
-            data="CSV, TSV or JSON lines, or parallel files (with --target-ending)",
+            data="CSV, TSV, JSON lines, Excel, Parquet or a dataset by name, or parallel files (with --target-ending)",
             columns=(
                 _TEXT,
                 Column("target", "Column of the texts to generate.", "target", target=True),

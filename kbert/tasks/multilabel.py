@@ -104,6 +104,11 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
         return {**columns, cls.target_column: names} if names and cls.target_column in columns else columns
 
     @classmethod
+    def column_flags(cls, options: MultilabelOptions) -> Mapping[str, str]:
+        """Returns the option that names the columns of labels, if it replaces that of the label column."""
+        return {cls.target_column: "--label-columns"} if options.label_columns else {}
+
+    @classmethod
     def read_target(cls, value: Any, options: MultilabelOptions) -> tuple[str, ...]:
         """Returns the labels in a cell or a list, or the names of the label columns that hold 1."""
         if options.label_columns:

@@ -62,7 +62,7 @@ class TaskInfo:
     name: str
     where: str
     help: str
-    data: str = "CSV, TSV or JSON lines"
+    data: str = "CSV, TSV, JSON lines, Excel, Parquet or a dataset by name"
     columns: tuple[Column, ...] = ()
     options: type[TaskOptions] = TaskOptions
     sequence_length: int = 128

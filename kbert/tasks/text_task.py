@@ -81,7 +81,8 @@ class TextTask(AnsweringTask[Example]):
         lists = [cls.target_column] if cls.target_lists else []
         single = [] if cls.target_lists else [cls.target_column]
         spellings: dict[str, str] = {}
-        for row in read_table(path, columns, form=options.table_format, lists=lists, list_values=single, bad=bad):
+        form, flags = options.table_format, cls.column_flags(options)
+        for row in read_table(path, columns, form=form, lists=lists, list_values=single, bad=bad, flags=flags):
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
                 if targets and isinstance(target, list) and not cls.target_lists:
@@ -101,6 +102,11 @@ class TextTask(AnsweringTask[Example]):
     def table_columns(cls, columns: Mapping[str, str], options: Any) -> Mapping[str, str]:
         """Returns the columns to read, given the chosen columns by role. Options may add or replace columns."""
         return columns
+
+    @classmethod
+    def column_flags(cls, options: Any) -> Mapping[str, str]:
+        """Returns the options, for messages, that name columns which `table_columns` added or replaced, by role."""
+        return {}
 
     @classmethod
     def read_target(cls, value: Any, options: Any) -> Any:

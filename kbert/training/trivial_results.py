@@ -70,6 +70,6 @@ def trivial_result(
     if private:
         advice = "more rows, an adapter with few weights, such as bitfit, or a larger epsilon may help"
     return (
-        f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, the result of a "
+        f"{task.main_metric} {reached:.4f} on the validation data is no better than {without:.4f}, the result of a "
         f"model that {baseline['answer']}. {advice}"
     )

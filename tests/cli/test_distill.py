@@ -21,7 +21,7 @@ def test_a_student_is_trained(classifier, table, tmp_path):
         main, ["distill", str(classifier), "--model", "tiny", *arguments, "--output", str(tmp_path / "run")]
     )
     assert done.exit_code == 0, done.output
-    assert "best on the validation file: accuracy" in done.stderr
+    assert "best on the validation data: accuracy" in done.stderr
     assert Bundle.load(tmp_path / "run").config.hidden_size == 128
 
 
@@ -31,7 +31,7 @@ def test_a_model_is_pruned(classifier, table, tmp_path):
     sizes = ["--layers", "1", "--rounds", "1"]
     done = CliRunner().invoke(main, ["prune", str(classifier), *sizes, *arguments, "--output", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    assert "best on the validation file: accuracy" in done.stderr
+    assert "best on the validation data: accuracy" in done.stderr
     assert Bundle.load(tmp_path / "run").config.num_hidden_layers == 1
 
 

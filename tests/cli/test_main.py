@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from kbert.cli import main as cli_main
 from kbert.cli.evaluate import _print_tables
@@ -23,6 +24,14 @@ def test_help_lists_the_commands_without_importing_anything_heavy():
     assert result.stdout.splitlines()[-1] == "[]"
     for command in ("quickstart", "vocab", "corpus", "pretrain", "finetune", "evaluate", "predict", "export", "serve"):
         assert f"  {command} " in result.stdout
+
+
+@pytest.mark.parametrize("group", ["", "vocab", "corpus", "index", "adapters", "export", "bench"])
+def test_lists_of_commands_have_whole_sentences(group):
+    done = CliRunner().invoke(cli_main.main, [*group.split(), "--help"], terminal_width=80)
+    _, _, commands = done.output.partition("Commands:\n")
+    assert commands.strip().endswith(".")
+    assert "..." not in commands
 
 
 @pytest.mark.parametrize(

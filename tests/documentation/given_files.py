@@ -16,6 +16,13 @@ FILMS = [
 ]
 """Texts with the labels 0 and 1."""
 
+TICKETS = [
+    (number, f"the {thing}", f"a {word} {thing}", team)
+    for team, words in (("Billing", ("fine", "clever")), ("N/A", ("dull", "weak")))
+    for number, (word, thing) in enumerate(itertools.product(words, ("film", "story", "plot", "mess")), start=1)
+]
+"""Rows of a number, a subject, a message and a team; one team is named as pandas names missing values."""
+
 
 def text(content):
     """Returns a function that writes a file, and the folders above it."""

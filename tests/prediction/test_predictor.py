@@ -138,7 +138,9 @@ def test_columns_of_a_table_are_carried_into_predictions(model, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,text\n7,a dog\n8,the cat\n")
     assert [row["id"] for row in model.predict_file(path, keep_columns=["id"])] == ["7", "8"]
-    with pytest.raises(DataError, match=r"there is no column 'name'; the header has 'id', 'text'"):
+    with pytest.raises(
+        DataError, match=r"there is no column 'name'; the header has 'id', 'text'\. Name another with --keep-column"
+    ):
         list(model.predict_file(path, keep_columns=["name"]))
     with pytest.raises(UsageError, match=r"predictions have a key 'label' of their own; rename the column to keep it"):
         model.predict(rows, keep_columns=["label"])

@@ -108,10 +108,11 @@ def test_bad_rows_can_be_skipped(tmp_path, caplog):
     source = Source([path], SourceSettings(skip_bad=2))
     assert [found.lines for found in source.documents()] == [("a",), ("d",)]
     assert source.counts == {"bad_rows": 2}
+    assert list(source.lines()) == ["a", "d"]  # a second pass says nothing again
     (record,) = caplog.records
     assert record.getMessage().startswith(f"2 bad rows were skipped; the first: {path}:3: expected 2 cells")
     assert record.getMessage().endswith(f"; the next: {path}:4")
-    with pytest.raises(DataError, match=r"a\.csv:4: .* \(after 1 bad rows that were skipped\)$"):
+    with pytest.raises(DataError, match=r"a\.csv:4: .* \(after 1 bad row that was skipped\)$"):
         list(Source([path], SourceSettings(skip_bad=1)).documents())
 
 

@@ -114,6 +114,8 @@ def test_a_column_a_label(write):
     assert [example.target for example in examples] == [("toxic",), (), ("toxic", "rude")]
     task = MultilabelTask.from_examples(examples, path, options)
     assert task.labels == ["toxic", "rude", "kind"]
+    with pytest.raises(DataError, match=r"there is no column 'mean'; .*\. Name another with --label-columns, or "):
+        MultilabelTask.read_examples(path, options={"label_columns": "toxic,mean"})
     # Texts alone need no columns of labels.
     texts = write("b.csv", "text\nx\n")
     assert MultilabelTask.read_examples(texts, options=options, targets=False) == [Example("x", None, None, 2)]

@@ -233,7 +233,7 @@ def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
     assert (
         "learning rate 0.0005 (head 0.001), 20 epochs of 24 rows, 20 steps "
-        "(by default: --learning-rate, for pretrained weights of width 16 and depth 1; "
+        "(by default: --learning-rate, for pretrained weights of width 16 and 1 layer; "
         "--epochs, for this number of rows)"
     ) in told()
     run = json.loads((tmp_path / "run" / "run.json").read_text())

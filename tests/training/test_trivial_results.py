@@ -70,7 +70,7 @@ def test_a_result_that_is_no_better(name):
     assert baseline == {"answer": words, "metric": task.main_metric, "value": pytest.approx(value)}
     message = trivial_result(task, baseline, {task.main_metric: value})
     assert message.startswith(
-        f"{task.main_metric} {value:.4f} on the validation file is no better than {value:.4f}, "
+        f"{task.main_metric} {value:.4f} on the validation data is no better than {value:.4f}, "
         f"the result of a model that {words}. `kbert finetune --find-learning-rate` suggests "
     )
     assert trivial_result(task, baseline, {task.main_metric: value - sign * 0.01}) is not None

@@ -43,7 +43,9 @@ class KeptColumns:
 def _rows(path: PathLike, names: Sequence[str], form: TableFormat) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the line and the values of each row."""
     if file_kind(path, form) != "json":
-        for row in read_table(path, {name: name for name in names}, form=form):
+        for row in read_table(
+            path, {name: name for name in names}, form=form, flags=dict.fromkeys(names, "--keep-column")
+        ):
             yield row.line, dict(row.values)
         return
     keys = named_columns(path, {name: name for name in names}, form)

@@ -302,7 +302,9 @@ def _table_documents(path: files.PathLike, columns: DocumentColumns, bad: BadRow
             )
         # collection.tsv and queries.tsv have two columns; docs.tsv has id, address, title and text.
         chosen = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
-    for row in read_table(path, {role: name for role, name in chosen.items() if name}, bad=bad):
+    # Only `kbert index build` has options that name columns; queries and judged documents have their usual columns.
+    flags = dict.fromkeys(chosen, "") if columns == DocumentColumns() else {}
+    for row in read_table(path, {role: name for role, name in chosen.items() if name}, bad=bad, flags=flags):
         yield Document(row.values.get("id", str(row.line)).strip(), row.values["text"], row.line)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kbert import files
@@ -43,6 +44,7 @@ def read_table(
     lists: Collection[str] = (),
     list_values: Collection[str] = (),
     bad: BadRows | None = None,
+    flags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Row]:
     """Yields some columns of each row of a table.
 
@@ -59,6 +61,8 @@ def read_table(
         list_values: The names whose columns are joined, but whose value in JSON lines may be a list. In both cases an
             object of names with 0 or 1 (or false and true) is the list of the names with 1.
         bad: Counts the rows that are skipped. The default allows none.
+        flags: The option that names the column of a value, for messages. The default is that of a role, such as
+            --text-column for the value "text"; an empty one says that no option names the column.
 
     Raises:
         UsageError: The file is not a table by its suffix, or names and numbers are mixed.
@@ -87,12 +91,12 @@ def read_table(
         places, width = {name: column_places(column) for name, column in columns.items()}, 0
     else:
         line, header = next(rows, (1, []))
-        places, width = _named_places(columns, header, path, line), len(header)
+        places, width = _named_places(columns, header, flags, path, line), len(header)
     yield from _rows_of_cells(rows, places, width, lists, path, bad)
 
 
 def _named_places(
-    columns: Mapping[str, str], header: Sequence[str], path: files.PathLike, line: int
+    columns: Mapping[str, str], header: Sequence[str], flags: Mapping[str, str], path: files.PathLike, line: int
 ) -> dict[str, list[int]]:
     """Returns the indices of the columns of each value, which are named as in the header.
 
@@ -106,7 +110,7 @@ def _named_places(
         parts = [column] if column in header else column.split(",")
         for part in parts:
             if part not in header:
-                raise _no_column(part, header, path, line)
+                raise _no_column(part, header, flags.get(name, f"--{name}-column"), path, line)
             if header.count(part) > 1:
                 places_of = ", ".join(str(place) for place, name in enumerate(header, start=1) if name == part)
                 raise DataError(
@@ -220,8 +224,10 @@ def column_places(column: str) -> list[int]:
     return places
 
 
-def _no_column(column: str, header: Sequence[str], path: files.PathLike, line: int) -> DataError:
-    advice = "Name another, or give 1-based numbers for a file without a header"
+def _no_column(column: str, header: Sequence[str], flag: str, path: files.PathLike, line: int) -> DataError:
+    advice = f"Name another with {flag}, or give 1-based numbers for a file without a header"
+    if not flag:
+        advice = "Rename the column that holds it"
     if len(header) == 1 and (found := [mark for mark in ";\t,|" if mark in header[0]]):
         advice += f"; if {found[0]!r} stands between columns, name it as the delimiter"
     listed = ", ".join(map(repr, header[:50]))

@@ -38,7 +38,7 @@ def task_card(
             "Task": task.description,
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
             "Training": f"{len(plan.training_examples):,} rows, {steps:,} steps, learning rate {plan.schedule.peak:g}; "
-            f"the weights are of step {best_step:,}, the best on the validation file",
+            f"the weights are of step {best_step:,}, the best on the validation data",
             "Validation": scores,
             **({} if plan.privacy is None else plan.privacy.card_rows(steps)),
         },

@@ -105,8 +105,10 @@ def describe_defaults(
     defaults = []
     if options.learning_rate is None:
         kind, config = "random" if start.bundle is None else "pretrained", start.config
+        layers = config.num_hidden_layers
         defaults.append(
-            f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
+            f"--learning-rate, for {kind} weights of width {config.hidden_size} and {layers} "
+            + ("layer" if layers == 1 else "layers")
             + (" with an adapter" if options.adapter is not None else "")
             + (" and noise" if options.private is not None else "")
         )

@@ -88,8 +88,8 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
         None,
         "The maximum length of an input in tokens, special tokens included. The task cuts longer texts or reads them "
         "in windows.",
-        default_help="the model's own limit or that of the task; where long training texts would be cut, up to 256, so "
-        "that at most 5 % of them are; and at most the number of positions of the model",
+        default_help="384 for question-answering, 512 for summarization, and 128 for other tasks; a task that cuts "
+        "texts takes up to 256, so that at most 5 % of the training texts are cut; at most the model's own limit",
         minimum=5,
     )
     augment: str | None = data_option(
@@ -113,7 +113,7 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
         None,
         "The number of passes over the training rows.",
         above=0,
-        default_help="3, or more if there are few rows (kbert.training.defaults)",
+        default_help="3; with few rows more, so that there are 500 steps and 20 steps for each class, but at most 20",
     )
     frozen_layers: int = training_option(
         0, "The number of blocks to freeze, from the first; above 0, the embeddings are frozen as well.", minimum=0
@@ -141,7 +141,7 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
     )
     main_metric: str | None = training_option(
         None,
-        'The metric that decides which weights are best; "loss" is the loss on the validation file.',
+        'The metric that decides which weights are best; "loss" is the loss on the validation data.',
         default_help="the task's first metric that can be computed from the validation file",
     )
     calibrate: bool = training_option(
@@ -161,8 +161,8 @@ class FinetuneOptions(AbstentionOptions, PrivacyOptions, TrainingOptions):
         None,
         "The peak learning rate, which is reached at the end of the warm-up.",
         above=0,
-        default_help="computed from the hidden size of the model and whether its weights are pretrained "
-        "(kbert.training.defaults)",
+        default_help="chosen by the width and the number of blocks of the model, and by whether its weights are "
+        "pretrained: 3e-5 for a pretrained BERT-base; the run prints it",
     )
     head_learning_rate: float | None = optimizer_option(
         None,
@@ -227,14 +227,17 @@ def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
     changes: Mapping[str, Mapping[str, Any]] = {
         "train": {"help": f"{info.data} to learn from."},
         "validation": {"help": f"{info.data} to choose the best weights with."},
-        "sequence_length": {
-            "default_help": f"{info.sequence_length}, or the model's own limit; up to 256 where long training texts "
-            "would be cut"
-        },
+        "sequence_length": {"default_help": _default_sequence_length(info)},
         "main_metric": {"choices": (*info.metrics, LOSS)},
     }
     infos |= {name: dataclasses.replace(infos[name], **change) for name, change in changes.items()}
     return infos | {name: dataclasses.replace(infos[name], command=False) for name in info.unsupported}
+
+
+def _default_sequence_length(info: TaskInfo) -> str:
+    """Returns the words for the default sequence length of a task (see `kbert.training.data.sequence_length`)."""
+    longer = "a task that cuts texts takes up to 256, so that at most 5 % of the training texts are cut; "
+    return f"{info.sequence_length}; {longer if info.sequence_length < 256 else ''}at most the model's own limit"
 
 
 def keyword_infos(info: TaskInfo) -> Mapping[str, OptionInfo]:

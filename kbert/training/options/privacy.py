@@ -15,7 +15,7 @@ class PrivacyOptions(Options):
     private: float | None = privacy_option(
         None,
         "Train with differential privacy of this epsilon for each training row, such as 3 or 8; smaller is more "
-        "private.",
+        "private. The default number of epochs is 10 then.",
         details="The noise that this needs is computed before training. See docs/differential-privacy.md for what "
         "epsilon covers and what it does not.",
         above=0,

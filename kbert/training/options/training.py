@@ -139,7 +139,10 @@ class TrainingOptions(Options):
 
     # === Run ===
     output: files.PathLike = run_option(
-        help="The folder of the run, which is a model folder when training ends.", path="output", remembered=False
+        help="The folder of the run, which must be new or empty unless `resume` is given. It is a model folder when "
+        "training ends.",
+        path="output",
+        remembered=False,
     )
     resume: bool = run_option(
         False,

@@ -297,7 +297,8 @@ def test_documents_without_ids_have_the_numbers_of_their_lines(tmp_path, written
     assert [record.message for record in caplog.records] == [
         f"{path}: there is no column of ids; the ids of documents are the numbers of their lines"
     ]
-    with pytest.raises(DataError, match=r"expected|there is no column 'id'"):  # queries and judged documents need ids
+    # Queries and judged documents need ids, and no option names their columns.
+    with pytest.raises(DataError, match=r"expected|there is no column 'id'; .* Rename the column that holds it$"):
         read_queries(path)
 
 

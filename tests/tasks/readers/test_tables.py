@@ -180,7 +180,8 @@ def test_a_missing_column(write):
     path = write("a.csv", "\nsentence,label\na,1\n")
     with pytest.raises(
         DataError,
-        match=r"a\.csv:2: there is no column 'text'; the header has 'sentence', 'label'\. Name another, or ",
+        match=r"a\.csv:2: there is no column 'text'; the header has 'sentence', 'label'\. "
+        r"Name another with --text-column, or give 1-based numbers",
     ):
         read(path)
 

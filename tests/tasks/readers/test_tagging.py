@@ -76,7 +76,7 @@ def test_lines_of_another_width(written):
     path = written("a.conll", "a B-X\nb\n\nc NN O\n\nd O\n")
     with pytest.raises(DataError, match=r"a\.conll:2: expected 2 columns: a word, and its tag last\. Received: 'b'$"):
         read(path)
-    with pytest.raises(DataError, match=r"a\.conll:4: .*Received: 'c NN O' \(after 1 bad rows that were skipped\)$"):
+    with pytest.raises(DataError, match=r"a\.conll:4: .*Received: 'c NN O' \(after 1 bad row that was skipped\)$"):
         read(path, skip=1)
     assert [text.text for text in read(path, skip=2)] == ["d"]
 

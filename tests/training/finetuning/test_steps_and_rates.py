@@ -60,5 +60,5 @@ def test_only_defaults_are_described(preset):
     chosen = options(epochs=10)
     assert describe_defaults(chosen, preset, length, learning_rates(chosen, preset)) == [
         "learning rate 0.0006 (head 0.0006), 10 epochs of 1,600 rows, 500 steps "
-        "(by default: --learning-rate, for random weights of width 128 and depth 2)"
+        "(by default: --learning-rate, for random weights of width 128 and 2 layers)"
     ]
