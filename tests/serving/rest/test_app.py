@@ -1,11 +1,17 @@
+import concurrent.futures
 import gzip
+import json
+import logging
+import socket
 import statistics
 import threading
 import time
+import urllib.parse
 
 import httpx
 
 from kbert.serving.options import ServeOptions
+from kbert.serving.served_models.served_version import ServedVersion
 from kbert.serving.server import running_server
 
 
@@ -82,6 +88,35 @@ def test_a_request_takes_no_longer_than_it_may(folder):
         assert (answer.status_code, answer.json()) == (504, {"error": "Timed out waiting for notification"})
         body = {"signature_name": "slow", "inputs": 1}
         assert httpx.post(f"{server.url}/v1/models/numbers:predict", json=body).status_code == 200
+
+
+def test_a_request_whose_client_is_gone_is_cancelled(folder, monkeypatch, caplog):
+    futures = []
+
+    def submit(self, signature_name, inputs, outputs):
+        futures.append(concurrent.futures.Future())
+        return futures[-1]
+
+    def wait_for(is_true):
+        end = time.monotonic() + 10
+        while not is_true():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    monkeypatch.setattr(ServedVersion, "submit", submit)
+    caplog.set_level(logging.INFO, "kbert.serving.requests")
+    options = ServeOptions(rest_port=0, grpc=False, log_requests=True)
+    with running_server(folder, options=options) as server:
+        address = urllib.parse.urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            head = "POST /v1/models/texts:predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20\r\n\r\n"
+            client.sendall(head.encode() + b'{"instances": ["a"]}')
+            wait_for(lambda: futures)
+            assert not futures[0].cancelled()
+        wait_for(futures[0].cancelled)
+        wait_for(lambda: caplog.records)
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "kbert.serving.requests"]
+    assert [(line["method"], line["code"]) for line in lines] == [("predict", "CANCELLED")]
 
 
 def test_an_api_key_is_demanded_but_for_health(folder, tmp_path):

@@ -226,6 +226,12 @@ def test_several_inferences_of_the_same_examples(predictions):
     failed(call, multi(), "INVALID_ARGUMENT", "ModelSpec has no name specified.")
     message = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
     failed(call, multi(("m", "classify", CLASSIFY), ("x", "regress", REGRESS)), "INVALID_ARGUMENT", message)
+    # The first model is looked for before the other tasks and the examples are looked at.
+    message = "Servable not found for request: Latest(x)"
+    request = multi(("x", "classify", CLASSIFY), ("m", "regress", REGRESS))
+    request.ClearField("input")
+    failed(call, request, "NOT_FOUND", message)
+    failed(call, multi(("", "classify", CLASSIFY)), "INVALID_ARGUMENT", "ModelSpec has no name specified.")
     message = "Duplicate evaluation of signature: regress"
     failed(call, multi(("m", "regress", REGRESS), ("m", "regress", REGRESS)), "INVALID_ARGUMENT", message)
     failed(call, multi(("m", "regress", "x")), "UNIMPLEMENTED", "Unsupported signature method_name: x")
