@@ -274,6 +274,7 @@ def test_requests_without_rows_are_answered_without_rows(scheduler):
     model = Model()
     queue = queue_of(scheduler, model, allowed_batch_sizes=(2, 4), max_execution_batch_size=4)
     assert answer(queue.submit(numbers())) == []
+    assert model.started.acquire(timeout=SECONDS)
     first = occupied(scheduler, model, queue)
     others = [queue.submit(numbers(*values)) for values in ((), (1,), ())]
     model.gate.set()
