@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from kbert.serving.limits import Limits
 from kbert.serving.options import ServeOptions
 from kbert.serving.rest.connections import connection_class
-from kbert.serving.server_settings import limits
 
 _LAST_REQUESTS_SECONDS = 1.0
 
@@ -30,7 +30,7 @@ class RestServer(uvicorn.Server):
     """
 
     def __init__(self, app: Starlette, options: ServeOptions) -> None:
-        grace_seconds = limits(options).grace_seconds
+        grace_seconds = Limits(seconds=options.timeout_seconds).grace_seconds
         tls: dict[str, Any] = {}
         if options.tls_certificate is not None:
             tls = {"ssl_certfile": os.fspath(options.tls_certificate), "ssl_keyfile": os.fspath(options.tls_key or "")}
