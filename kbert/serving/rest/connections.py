@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 _BASE: Any = AutoHTTPProtocol
 _MOST_HEADER_BYTES = 2**16
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def connection_class(seconds: float) -> type[asyncio.Protocol]:
@@ -60,10 +58,6 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
         self._is_in_headers = True
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Is called by httptools. Escapes other letters than those of ASCII, which curl sends and uvicorn refuses."""
-        super().on_url(_NOT_ASCII.sub(lambda found: b"%%%02X" % found.group()[0], url))
-
     def on_headers_complete(self) -> None:
         """Is called by httptools."""
         self._is_in_headers = False
@@ -106,4 +100,8 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
             self._timer = None
 
 
-_INVALID = "expected a request of HTTP/1.1. Received: one that is not valid"
+# curl does not escape the names of models.
+_INVALID = (
+    "expected a request of HTTP/1.1, whose path has escapes for letters beyond ASCII, such as %C3%A9. Received: one that "
+    "is not valid"
+)
