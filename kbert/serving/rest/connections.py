@@ -102,6 +102,6 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
 
 # curl does not escape the names of models.
 _INVALID = (
-    "expected a request of HTTP/1.1, whose path has escapes for letters beyond ASCII, such as %C3%A9. Received: one that "
-    "is not valid"
+    "expected a request of HTTP/1.1, whose path has escapes for letters beyond ASCII, such as %C3%A9. Received: one "
+    "that is not valid"
 )
