@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.prediction.text_model import TextModel, signature_function
+from kbert.prediction.text_model import TextModel, for_any_count, signature_function
 from kbert.tasks.generation import GenerationTask
 
 SAMPLE = "sample"
@@ -42,7 +42,7 @@ def sampling_signatures(text_model: TextModel) -> dict[str, Any]:
         tf.TensorSpec([None], tf.int64, name=SEED),
         tf.TensorSpec([None], tf.float32, name=TEMPERATURE),
     ]
-    return {SAMPLE: signature_function(sampled, specs)}
+    return {SAMPLE: signature_function(for_any_count(sampled), specs)}
 
 
 def with_seeds(inputs: Mapping[str, Any]) -> dict[str, Any]:

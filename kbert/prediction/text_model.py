@@ -11,6 +11,9 @@ import tensorflow as tf
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.text.graph.encoder import GraphEncoder
 
+TensorFunction = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+"""A function from tensors by name to tensors by name."""
+
 ROWS_AT_ONCE = 64
 """The number of windows of long texts that the model processes together."""
 
@@ -34,8 +37,8 @@ class TextModel(tf.Module):
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
             for feature in task.model_features
         ]
-        self.from_text = signature_function(self._from_text, texts)
-        self.from_tokens = signature_function(self._from_tokens, ids)
+        self.from_text = signature_function(for_any_count(self._from_text), texts)
+        self.from_tokens = signature_function(for_any_count(self._from_tokens), ids)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self._from_prompted(self.task.add_prompts(inputs))
@@ -64,9 +67,28 @@ class TextModel(tf.Module):
         return self.task.answer_outputs(self.model, batch, self.encode)
 
 
-def signature_function(
-    call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]
-) -> Any:
+def for_any_count(call: TensorFunction) -> TensorFunction:
+    """Returns a function like `call` that also answers inputs without rows, with outputs without rows.
+
+    Without rows the layers would fail: no row tells how long a row is.
+
+    Args:
+        call: A function whose outputs have a row for each row of the inputs, which have at least one row.
+    """
+
+    def function(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        count = tf.shape(next(iter(inputs.values())))[0]
+        missing = 1 - tf.minimum(count, 1)
+        filled = {}
+        for name, values in inputs.items():
+            row = tf.zeros(tf.concat([[missing], tf.shape(values)[1:]], 0), values.dtype)
+            filled[name] = tf.concat([values, row], 0)
+        return {name: values[:count] for name, values in call(filled).items()}
+
+    return function
+
+
+def signature_function(call: TensorFunction, specs: Sequence[tf.TensorSpec]) -> Any:
     """Returns a tf.function with an argument for each spec, of the same name. It calls `call` with them as a dict."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])
@@ -78,9 +100,7 @@ def signature_function(
     return tf.function(function, input_signature=specs, autograph=False)
 
 
-def _in_parts(
-    model: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], batch: Mapping[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
+def _in_parts(model: TensorFunction, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Runs a model on parts of ROWS_AT_ONCE rows, since all windows of a long text may not fit in memory."""
     first = {name: values[:ROWS_AT_ONCE] for name, values in batch.items()}
     total = tf.shape(next(iter(batch.values())))[0]

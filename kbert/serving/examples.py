@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kbert.serving.request_error import RequestError, invalid
-from kbert.serving.signature_names import CLASSES, DEFAULT_SIGNATURE, EXAMPLES, SCORES, VALUES
+from kbert.serving.signature_names import (
+    CLASSES,
+    CLASSIFY_METHOD,
+    DEFAULT_SIGNATURE,
+    EXAMPLES,
+    REGRESS_METHOD,
+    SCORES,
+    VALUES,
+)
 from kbert.serving.tensor_protos import array_dtype, dtype_name
 
 Outputs = Mapping[str, np.ndarray]
@@ -108,6 +116,13 @@ def regression_outputs(signature: Any) -> tuple[str, ...]:
     if VALUES not in signature.outputs:
         raise invalid(f"No regression outputs found in SignatureDef: {_names(signature)}")
     return (VALUES,)
+
+
+OUTPUTS_OF_METHOD: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
+    CLASSIFY_METHOD: classification_outputs,
+    REGRESS_METHOD: regression_outputs,
+}
+"""The function that returns the outputs of a signature which a method needs, by the name of the method."""
 
 
 def classes_of(outputs: Outputs, count: int) -> Classes:

@@ -9,6 +9,9 @@ import numpy as np
 
 from kbert.serving.request_error import invalid
 
+_LAST_ANSWER_SECONDS = 5.0
+"""The time for sending an answer that was computed at the last moment."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -24,6 +27,11 @@ class Limits:
     """Whether whole numbers in JSON that are out of range keep their lower bits instead of being refused."""
     seconds: float = 30.0
     """The seconds until the answer; also the time for the arrival of a body."""
+
+    @property
+    def grace_seconds(self) -> float | None:
+        """The seconds within which open requests end when the server stops; None for no limit."""
+        return self.seconds + _LAST_ANSWER_SECONDS if self.seconds else None
 
     def check_texts(self, name: str, count: int) -> None:
         """Checks the number of texts of an input.

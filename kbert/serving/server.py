@@ -27,6 +27,7 @@ from kbert.serving.served_models.served_models import ServedModels
 from kbert.serving.server_settings import (
     batches_all,
     batching_parameters,
+    check_certificates,
     check_options,
     limits,
     metrics_path,
@@ -176,6 +177,7 @@ def _servers(
 ) -> Iterator[_Running]:
     """Yields the servers when their models are loaded, and ends them after the block."""
     check_options(folder, options)
+    check_certificates(options)
     import_tensorflow()
     # Both modules import TensorFlow, which `import_tensorflow` must do first.
     from kbert.serving.grpc_api.server import grpc_server, tls_credentials

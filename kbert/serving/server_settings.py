@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 from kbert.errors import ServingError
@@ -48,6 +49,32 @@ def check_options(folder: PathLike | None, options: ServeOptions) -> None:
         )
     if options.tls_client_authority is not None and options.tls_certificate is None:
         raise option_error(lambda spell: f"{spell('tls_client_authority')} needs {spell('tls_certificate')}")
+
+
+def check_certificates(options: ServeOptions) -> None:
+    """Checks the files of TLS, so that an invalid one is reported before the models are loaded.
+
+    Raises:
+        ServingError: A file is unreadable or is not in PEM format, or the key does not belong to the certificate.
+    """
+    if options.tls_certificate is None or options.tls_key is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password, OpenSSL would ask for that of an encrypted key on the terminal.
+        context.load_cert_chain(options.tls_certificate, options.tls_key, password="")
+    except (ssl.SSLError, OSError) as problem:
+        raise ServingError(
+            "expected a certificate and its private key without a password, both in PEM format. Received: "
+            f"{options.tls_certificate} and {options.tls_key} ({problem})"
+        ) from None
+    if options.tls_client_authority is not None:
+        try:
+            context.load_verify_locations(options.tls_client_authority)
+        except (ssl.SSLError, OSError) as problem:
+            raise ServingError(
+                f"expected certificates in PEM format. Received: {options.tls_client_authority} ({problem})"
+            ) from None
 
 
 def model_source(folder: PathLike | None, options: ServeOptions) -> Source:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kbert.errors import BundleError, ParityError, UsageError
 from kbert.export import saved_model
 from kbert.export.saved_model import export_saved_model
+from kbert.export.session import session_answers
 from kbert.prediction.loading import load
 
 TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !"]
@@ -93,6 +94,21 @@ def test_signatures(exported, classifier):
     np.testing.assert_allclose(
         tokens(**batch)["probabilities"], text(text=tf.constant(TEXTS))["probabilities"], atol=1e-5
     )
+
+
+def test_a_batch_without_texts_is_answered_without_rows(exported):
+    requests = {
+        "serving_default": {"text": np.array([], object)},
+        "tokens": {name: np.zeros((0, 8), np.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")},
+        "classify": {"inputs": np.array([], object)},
+    }
+    answers = session_answers(exported, requests)
+    shapes = {name: {key: value.shape for key, value in found.items()} for name, found in answers.items()}
+    assert shapes == {
+        "serving_default": {"label": (0,), "classes": (0, 3), "probabilities": (0, 3)},
+        "tokens": {"probabilities": (0, 3)},
+        "classify": {"classes": (0, 3), "scores": (0, 3)},
+    }
 
 
 @pytest.mark.slow

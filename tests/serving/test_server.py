@@ -142,6 +142,14 @@ def test_options_that_contradict_each_other_are_refused(settings, message):
         serve(**settings)
 
 
+def test_certificates_that_are_none_are_refused_before_models_are_loaded(tmp_path):
+    (tmp_path / "junk").write_text("junk")
+    message = r"^expected a certificate and its private key without a password, both in PEM format\. Received: .*junk"
+    for certificate in ("junk", "missing"):
+        with pytest.raises(ServingError, match=message):
+            serve(tmp_path / "no_models", tls_certificate=tmp_path / certificate, tls_key=tmp_path / "junk")
+
+
 def test_an_empty_key_is_refused(folder, tmp_path):
     (tmp_path / "key").write_text("\n")
     with pytest.raises(ServingError, match=r"^expected a file with a key\. Received: .*key, which is empty"):

@@ -12,7 +12,7 @@ from kbert.errors import UsageError
 from kbert.prediction.explanation.attribution import METHODS
 from kbert.prediction.explanation.explained_model import ExplainedModel, ExplainedRows
 from kbert.prediction.explanation.words import GraphWords, graph_words, words_of_tokens
-from kbert.prediction.text_model import TextModel, signature_function
+from kbert.prediction.text_model import TextModel, for_any_count, signature_function
 from kbert.tasks.protocol.explaining import LABEL, SENTENCE, SPAN, ExplainableTask, PartsExplainingTask
 
 CHOICE = "choice"
@@ -59,7 +59,7 @@ class ExplainingGraph(tf.Module):
             call = self._from_pair
         elif isinstance(task, PartsExplainingTask):
             call = self._from_parts
-        self.from_text = signature_function(call, specs)
+        self.from_text = signature_function(for_any_count(call), specs)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the scores of the words of each text; W is the largest number of words in a text of the batch.

@@ -48,7 +48,7 @@ def joined(requests: Sequence[Arrays], *, padded: bool, size: int) -> dict[str, 
     Args:
         requests: The inputs of each request.
         padded: Whether arrays of several shapes are padded; the padding of an array is its first value.
-        size: The number of rows; rows that are missing are copies of the first row.
+        size: The number of rows; rows that are missing are copies of the first row, which there must be.
 
     Raises:
         RequestError: The shapes differ and `padded` is False, or an array to pad has no value.
@@ -67,7 +67,8 @@ def joined(requests: Sequence[Arrays], *, padded: bool, size: int) -> dict[str, 
             arrays = _padded(arrays)
         missing = size - sum(len(array) for array in arrays)
         if missing > 0:
-            arrays.append(np.repeat(arrays[0][:1], missing, axis=0))
+            first = next(array for array in arrays if len(array))
+            arrays.append(np.repeat(first[:1], missing, axis=0))
         result[name] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     return result
 

@@ -21,23 +21,41 @@ Outputs = dict[str, np.ndarray]
 Run = Callable[[Mapping[str, np.ndarray]], Outputs]
 
 
+class _RequestFuture(Future[Outputs]):
+    """The future of a request. It can be cancelled while parts of the request are computed: the others are dropped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_unwanted = False
+
+    def cancel(self) -> bool:
+        """Cancels the request. Returns False if a part of it is being computed or was computed already."""
+        self.is_unwanted = True
+        return super().cancel()
+
+
 class _Request:
     """A request whose parts are computed in one or several batches."""
 
     def __init__(self, part_count: int) -> None:
-        self.future: Future[Outputs] = Future()
+        self.future = _RequestFuture()
         self._outputs: list[Outputs | None] = [None] * part_count
         self._missing = part_count
         self._is_active: bool | None = None
         self._lock = threading.Lock()
 
     def start(self) -> bool:
-        """Returns whether the request is still wanted. From then on it cannot be cancelled."""
+        """Returns whether a part of the request is to be computed: nobody has cancelled it, and no part has failed."""
         with self._lock:
             if self._is_active is None:
                 self._is_active = self.future.set_running_or_notify_cancel()
-            # The other parts of a request that has failed are not needed.
-            return self._is_active and not self.future.done()
+            if not self._is_active or self.future.done():
+                return False
+            if self.future.is_unwanted:
+                # A client that is gone, or has waited too long, must not keep a thread busy for all of its texts.
+                self.future.set_exception(RequestError("CANCELLED", "the request was cancelled"))
+                return False
+            return True
 
     def finish(self, index: int, outputs: Outputs) -> None:
         """Takes the outputs of one part; the last one completes the request."""
@@ -116,12 +134,11 @@ class BatchQueue:
             RequestError: The request is too large, or too many requests wait.
         """
         row_count = rows.row_count(inputs)
-        if row_count == 0:
-            raise invalid("expected a batch of at least one row. Received: an empty batch")
         parameters, limit = self._parameters, self._parameters.limit
         if row_count > parameters.max_batch_size and not parameters.enable_large_batch_splitting:
             raise invalid(f"Task size {row_count} is larger than maximum input batch size {parameters.max_batch_size}")
-        starts = range(0, row_count, limit)
+        # A request without rows has one part without rows.
+        starts = range(0, max(1, row_count), limit)
         request = _Request(len(starts))
         now = time.monotonic()
         parts = []
@@ -203,7 +220,9 @@ class BatchQueue:
 
     def _outputs(self, batch: list[_Part]) -> Outputs:
         size = sum(part.row_count for part in batch)
-        full = next((each for each in self._parameters.allowed_batch_sizes if each >= size), size)
+        # No row of a request without rows can be copied.
+        allowed = self._parameters.allowed_batch_sizes if size else ()
+        full = next((each for each in allowed if each >= size), size)
         padded = self._parameters.pad_variable_length_inputs
         self._observer.batch(size)
         outputs = self._run(rows.joined([part.inputs for part in batch], padded=padded, size=full))

@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from tensorflow_serving.apis.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from tensorflow_serving.apis.prediction_service_pb2_grpc import add_PredictionServiceServicer_to_server
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
-from kbert.serving.grpc_api.services import ModelService, PredictionService
+from kbert.serving.grpc_api.health import HealthServicer
+from kbert.serving.grpc_api.model_service import ModelService
+from kbert.serving.grpc_api.prediction_service import PredictionService
 from kbert.serving.model_server import ModelServer
 
 # The threads wait for batches most of the time, so there are more of them than processors.
 _THREADS = 16 * (os.cpu_count() or 1)
-_GRACE_SECONDS = 30.0
-_SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
-# TensorFlow Serving's names of its services for health checks, and the name of the whole server.
-_HEALTH_NAMES = ("", "PredictionService", "ModelService", *_SERVICES)
+_NO_LIMIT_SECONDS = 365 * 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +72,7 @@ def grpc_server(
     )
     add_PredictionServiceServicer_to_server(PredictionService(server), running)
     add_ModelServiceServicer_to_server(ModelService(server), running)
-    health_servicer = _HealthServicer(server.models.is_ready)
+    health_servicer = HealthServicer(server.models.is_ready)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, running)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -89,10 +88,14 @@ def grpc_server(
             "--grpc-port, or 0 for any free one"
         )
     try:
-        yield GrpcServer(bound, running.start)
+        with health_servicer.updated():
+            try:
+                yield GrpcServer(bound, running.start)
+            finally:
+                # New calls are refused; calls that have begun are answered.
+                ended = running.stop(server.limits.grace_seconds or _NO_LIMIT_SECONDS)
+        ended.wait()
     finally:
-        # New calls are refused; calls that have begun are answered.
-        running.stop(_GRACE_SECONDS).wait()
         executor.shutdown()
 
 
@@ -114,21 +117,6 @@ def tls_credentials(
         root_certificates=None if client_authority is None else _content(client_authority),
         require_client_auth=client_authority is not None,
     )
-
-
-class _HealthServicer(health.HealthServicer):
-    """Answers SERVING for the server and its services while all wanted versions answer requests."""
-
-    def __init__(self, is_ready: Callable[[], bool]) -> None:
-        super().__init__()
-        self._is_ready = is_ready
-
-    def Check(self, request: Any, context: Any) -> Any:
-        """Answers with the state of a service."""
-        kinds = health_pb2.HealthCheckResponse
-        for name in _HEALTH_NAMES:
-            self.set(name, kinds.SERVING if self._is_ready() else kinds.NOT_SERVING)
-        return super().Check(request, context)
 
 
 class _KeyInterceptor(grpc.ServerInterceptor):

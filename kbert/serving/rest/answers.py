@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kbert.serving import examples
 from kbert.serving.limits import Limits
 from kbert.serving.model_server import ModelServer, Record, Target, signature_defs, timed_out
 from kbert.serving.predicting import Arrays, complete_inputs, wanted_outputs
-from kbert.serving.request_error import invalid
+from kbert.serving.request_error import RequestError, invalid
 from kbert.serving.rest.json_document import parse_object, shown
 from kbert.serving.rest.json_examples import classes_text, input_of, values_text
 from kbert.serving.rest.json_tensors import columns_text, inputs_arrays, instances_arrays, rows_text
-from kbert.serving.signature_names import DEFAULT_SIGNATURE, EXAMPLES
+from kbert.serving.signature_names import CLASSIFY_METHOD, DEFAULT_SIGNATURE, EXAMPLES, REGRESS_METHOD
 from kbert.serving.tensor_protos import dtype_name
 
 # Larger bodies and answers are converted in a thread, so that the event loop can serve other requests.
@@ -22,11 +23,22 @@ _SMALL_BYTES = 2**14
 _SMALL_VALUES = 2**12
 
 
-async def predict(server: ModelServer, target: Target, body: bytes, record: Record) -> str:
+Gone = Callable[[], Awaitable[None]]
+"""Returns when the client is gone."""
+
+
+async def predict(server: ModelServer, target: Target, body: bytes, record: Record, gone: Gone) -> str:
     """Returns the JSON text of the answer to a predict request.
 
+    Args:
+        server: The server.
+        target: The model.
+        body: The JSON text of the request.
+        record: Takes the number of rows.
+        gone: Returns when the client is gone, which cancels the request.
+
     Raises:
-        RequestError: The request is invalid, or cannot be answered.
+        RequestError: The request is invalid, cannot be answered, or was cancelled.
     """
     document = await _maybe_in_thread(len(body) > _SMALL_BYTES, parse_object, body)
     name = _signature_name(document)
@@ -39,28 +51,20 @@ async def predict(server: ModelServer, target: Target, body: bytes, record: Reco
             raise invalid(f"Failed to get input map for signature: {name}")
         inputs = await _maybe_in_thread(len(body) > _SMALL_BYTES, _predict_inputs, document, signature, server.limits)
         future = server.submit(served, name, inputs, wanted_outputs(signature, ()), record)
-        outputs = await _result(future, server.limits.seconds)
+        outputs = await _result(future, server.limits.seconds, gone)
     as_text = rows_text if "instances" in document else columns_text
     return await _maybe_in_thread(_is_large(outputs), as_text, outputs)
 
 
-async def classify(server: ModelServer, target: Target, body: bytes, record: Record) -> str:
-    """Returns the JSON text of the answer to a classify request.
-
-    Raises:
-        RequestError: The request is invalid, or cannot be answered.
-    """
-    count, outputs = await _run_examples(server, target, body, record, "Classify")
+async def classify(server: ModelServer, target: Target, body: bytes, record: Record, gone: Gone) -> str:
+    """Returns the JSON text of the answer to a classify request; see `predict`."""
+    count, outputs = await _run_examples(server, target, body, record, gone, CLASSIFY_METHOD)
     return classes_text(examples.classes_of(outputs, count))
 
 
-async def regress(server: ModelServer, target: Target, body: bytes, record: Record) -> str:
-    """Returns the JSON text of the answer to a regress request.
-
-    Raises:
-        RequestError: The request is invalid, or cannot be answered.
-    """
-    count, outputs = await _run_examples(server, target, body, record, "Regress")
+async def regress(server: ModelServer, target: Target, body: bytes, record: Record, gone: Gone) -> str:
+    """Returns the JSON text of the answer to a regress request; see `predict`."""
+    count, outputs = await _run_examples(server, target, body, record, gone, REGRESS_METHOD)
     return values_text(examples.values_of(outputs, count))
 
 
@@ -127,7 +131,7 @@ def _predict_inputs(document: dict[str, Any], signature: Any, limits: Limits) ->
 
 
 async def _run_examples(
-    server: ModelServer, target: Target, body: bytes, record: Record, api: str
+    server: ModelServer, target: Target, body: bytes, record: Record, gone: Gone, method_name: str
 ) -> tuple[int, Arrays]:
     """Returns the number of examples, and the outputs for them."""
     document = await _maybe_in_thread(len(body) > _SMALL_BYTES, parse_object, body)
@@ -135,19 +139,33 @@ async def _run_examples(
     serialized = await _maybe_in_thread(
         len(body) > _SMALL_BYTES, lambda: examples.serialized_examples(input_of(document))
     )
-    choose = examples.classification_outputs if api == "Classify" else examples.regression_outputs
     with server.use(target) as served:
         name, signature = examples.find_examples_signature(served.signatures, name)
-        future = server.submit(served, name, {EXAMPLES: serialized}, choose(signature), record, api)
-        return len(serialized), await _result(future, server.limits.seconds)
+        outputs = examples.OUTPUTS_OF_METHOD[method_name](signature)
+        api = "Classify" if method_name == CLASSIFY_METHOD else "Regress"
+        future = server.submit(served, name, {EXAMPLES: serialized}, outputs, record, api)
+        return len(serialized), await _result(future, server.limits.seconds, gone)
 
 
-async def _result(future: Any, seconds: float) -> Arrays:
+async def _result(future: Any, seconds: float, gone: Gone) -> Arrays:
+    """Waits for the outputs, and cancels the request when its client is gone or its time is over."""
+    outputs = asyncio.wrap_future(future)
+
+    async def cancel_when_gone() -> None:
+        await gone()
+        outputs.cancel()
+
+    watching = asyncio.ensure_future(cancel_when_gone())
     try:
-        # A request whose client is gone, or whose time is over, is cancelled unless it runs already.
-        return await asyncio.wait_for(asyncio.wrap_future(future), seconds or None)
+        return await asyncio.wait_for(outputs, seconds or None)
     except asyncio.TimeoutError:
         raise timed_out() from None
+    except asyncio.CancelledError:
+        if not watching.done():
+            raise
+        raise RequestError("CANCELLED", "the client is gone") from None
+    finally:
+        watching.cancel()
 
 
 async def _maybe_in_thread(is_large: bool, function: Any, *arguments: Any) -> Any:

@@ -20,7 +20,7 @@ from kbert.serving.request_error import RequestError
 from kbert.serving.rest import answers
 from kbert.serving.rest.body import BodyError, read_body
 from kbert.serving.rest.paths import parse_path
-from kbert.serving.served_models.served_models import described
+from kbert.serving.served_models.description import describe_models
 
 _LOGGER = logging.getLogger("kbert.serving")
 # The names on the left are gRPC's canonical codes; a code that is not here is the server's own fault.
@@ -47,7 +47,7 @@ _CORS = {
 }
 _ORIGIN = re.compile(r"https?://")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_VERBS: Mapping[str, Callable[[ModelServer, Target, bytes, Record], Awaitable[str]]] = {
+_VERBS: Mapping[str, Callable[[ModelServer, Target, bytes, Record, answers.Gone], Awaitable[str]]] = {
     "predict": answers.predict,
     "classify": answers.classify,
     "regress": answers.regress,
@@ -78,7 +78,7 @@ def create_app(
     ]
     if metrics_path:
         routes.append(Route(metrics_path, api.guarded(api.metrics)))
-    routes += page_routes(lambda: described(server.models), guard=api.guarded)
+    routes += page_routes(lambda: describe_models(server.models), guard=api.guarded)
     # The paths of the API match in any case, so its function reads them.
     routes.append(Route("/{path:path}", api.answer, methods=_METHODS))
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
@@ -124,7 +124,7 @@ class _Api:
 
     async def models(self, request: Request) -> Response:
         """Lists the models."""
-        return JSONResponse(described(self._server.models))
+        return JSONResponse(describe_models(self._server.models))
 
     async def metrics(self, request: Request) -> Response:
         """Returns the metrics in Prometheus's text format."""
@@ -156,7 +156,13 @@ class _Api:
                     body = await read_body(request, self._server.limits)
                 except ClientDisconnect:
                     raise RequestError("CANCELLED", "the client is gone") from None
-                return _json(await _VERBS[call.verb](self._server, call.target, body, record))
+
+                async def gone() -> None:
+                    # After the body, the next message says that the client is gone.
+                    while (await request.receive())["type"] != "http.disconnect":
+                        pass
+
+                return _json(await _VERBS[call.verb](self._server, call.target, body, record, gone))
         with self._server.recorded("REST", call.verb) as record:
             record.model = call.target.name
             answer = answers.metadata if call.verb == "metadata" else answers.status

@@ -100,4 +100,8 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
             self._timer = None
 
 
-_INVALID = "expected a request of HTTP/1.1. Received: one that is not valid"
+# curl does not escape the names of models.
+_INVALID = (
+    "expected a request of HTTP/1.1, whose path has escapes for letters beyond ASCII, such as %C3%A9. Received: one "
+    "that is not valid"
+)

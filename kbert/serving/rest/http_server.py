@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import ssl
@@ -13,6 +14,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from kbert.serving.limits import Limits
 from kbert.serving.options import ServeOptions
 from kbert.serving.rest.connections import connection_class
 
@@ -28,6 +30,7 @@ class RestServer(uvicorn.Server):
     """
 
     def __init__(self, app: Starlette, options: ServeOptions) -> None:
+        grace_seconds = Limits(seconds=options.timeout_seconds).grace_seconds
         tls: dict[str, Any] = {}
         if options.tls_certificate is not None:
             tls = {"ssl_certfile": os.fspath(options.tls_certificate), "ssl_keyfile": os.fspath(options.tls_key or "")}
@@ -42,7 +45,7 @@ class RestServer(uvicorn.Server):
             log_config=None,
             access_log=False,
             # A client that does not read its answer must not keep the process alive.
-            timeout_graceful_shutdown=round(options.timeout_seconds) + 5 if options.timeout_seconds else None,
+            timeout_graceful_shutdown=None if grace_seconds is None else math.ceil(grace_seconds),
             **tls,
         )
         super().__init__(config)

@@ -50,7 +50,9 @@ class LiteRtModel:
         self, signature_name: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
         """See `ServedModel.run`."""
-        if signature_name != DEFAULT_SIGNATURE:
+        # The three steps answer rows, and a request without rows has none.
+        has_rows = all(len(array) for array in inputs.values())
+        if signature_name != DEFAULT_SIGNATURE or not has_rows:
             return self._model.run(signature_name, inputs, outputs)
         features = self._model.run(ENCODE_SIGNATURE, inputs)
         vectors = self._encoder(*(features.pop(name) for name in ENCODER_INPUTS))

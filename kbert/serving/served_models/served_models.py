@@ -1,56 +1,25 @@
-"""The served models and their versions: new versions are loaded while the old ones answer."""
+"""The served models: a thread looks for new models and versions while the loaded ones answer."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
 
 from kbert.errors import ServingError
 from kbert.serving.request_error import RequestError
 from kbert.serving.served_models.model_config import ModelConfig
-from kbert.serving.served_models.model_folders import file_stamps, version_folders
+from kbert.serving.served_models.model_versions import Load, ModelVersions, VersionStatus, unknown_label
 from kbert.serving.served_models.served_version import ServedVersion, not_found
-from kbert.serving.served_models.tensorflow_errors import canonical_code, one_line
+from kbert.serving.served_models.tensorflow_errors import one_line
 
 _LOGGER = logging.getLogger("kbert.serving")
 
 Source = Callable[[], Sequence[ModelConfig]]
-Load = Callable[[str, int, Path], ServedVersion]
-
-_PAUSE_BEFORE_UNLOADING = 0.2
-"""In seconds."""
-
-
-@dataclasses.dataclass(frozen=True)
-class VersionStatus:
-    """The state of a version, in the terms of TensorFlow Serving's GetModelStatus."""
-
-    version: int
-    state: str
-    """ "START", "LOADING", "AVAILABLE" (answers requests), "UNLOADING" or "END" (unloaded, or could not be loaded)."""
-    error_code: str = "OK"
-    error_message: str = ""
-
-
-@dataclasses.dataclass
-class _Model:
-    """The state of one model."""
-
-    served: dict[int, ServedVersion] = dataclasses.field(default_factory=dict)
-    statuses: dict[int, VersionStatus] = dataclasses.field(default_factory=dict)
-    failed: dict[int, frozenset[tuple[str, int, int]]] = dataclasses.field(default_factory=dict)
-    """The content of the folder of each version that could not be loaded, at that time."""
-    wanted: list[int] = dataclasses.field(default_factory=list)
-    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    problem: str = ""
-    """Why the folder of the model could not be read when it was last looked at."""
+"""A function that returns the models to serve now."""
 
 
 class ServedModels:
@@ -77,28 +46,19 @@ class ServedModels:
         self._load = load
         self._poll_seconds = poll_seconds
         self._unavailable_labels = unavailable_labels
-        self._models: dict[str, _Model] = {}
-        self._lock = threading.Lock()  # held for moments only, never while loading
+        self._models: dict[str, ModelVersions] = {}
+        self._lock = threading.Lock()  # held for moments only
         self._scan_lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="kbert-serving-poll", daemon=True)
 
     def __enter__(self) -> ServedModels:
         try:
-            problems = self.scan()
-        except OSError as problem:
-            raise ServingError(f"expected folders that can be read. Received: {problem}") from None
-        if not self._models:
-            raise ServingError("expected at least one model. Received: none; add a version to a folder of the models")
-        if not any(model.served for model in self._models.values()):
-            name = min(self._models)
-            found = self._models[name].statuses
-            without = self._models[name].problem or "its folder holds no version"
-            reason = found[max(found)].error_message if found else without
-            version = f", version {max(found)}" if found else ""
-            raise ServingError(f"expected at least one model that can be loaded. Received: {name}{version}: {reason}")
-        if problems:
-            raise ServingError(problems[0])
+            self._load_first()
+        except BaseException:
+            # The block does not begin, so that nobody else frees the memory of what is loaded.
+            self._close()
+            raise
         if self._poll_seconds > 0:
             self._thread.start()
         return self
@@ -109,12 +69,7 @@ class ServedModels:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        with self._lock:
-            loaded = [served for model in self._models.values() for served in model.served.values()]
-            for model in self._models.values():
-                model.served.clear()
-        for served in loaded:
-            served.retire()
+        self._close()
 
     @contextlib.contextmanager
     def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[ServedVersion]:
@@ -148,13 +103,12 @@ class ServedModels:
 
     def labels(self, name: str) -> Mapping[str, int]:
         """Returns the version of each label of a model."""
-        with self._lock:
-            return dict(self._models[name].labels) if name in self._models else {}
+        model = self._model(name)
+        return {} if model is None else model.labels()
 
     def loaded(self) -> list[ServedVersion]:
         """Returns the versions of all models that answer requests."""
-        with self._lock:
-            return [served for model in self._models.values() for served in model.served.values()]
+        return [served for model in self._all() for served in model.served()]
 
     def queue_lengths(self) -> dict[str, int]:
         """Returns the number of requests that wait for a batch, for each model."""
@@ -173,27 +127,23 @@ class ServedModels:
         Raises:
             RequestError: There is no such version.
         """
-        with self._lock:
-            model = self._models.get(name)
-            statuses = list(model.statuses.values()) if model else []
+        model = self._model(name)
+        statuses = [] if model is None else model.statuses()
         found = [status for status in statuses if version in (None, status.version)]
         if not found:
             what = "any versions" if version is None else f"version {version}"
             raise RequestError("NOT_FOUND", f"Could not find {what} of model {name}")
-        return sorted(found, key=lambda status: status.version, reverse=True)
+        return found
 
     def is_ready(self) -> bool:
         """Returns whether every model has all versions that its policy wants."""
-        with self._lock:
-            models = list(self._models.values())
-            return bool(models) and all(
-                model.wanted and all(version in model.served for version in model.wanted) for model in models
-            )
+        models = self._all()
+        return bool(models) and all(model.is_ready() for model in models)
 
     def is_available(self) -> bool:
         """Returns whether every model has a version that answers requests, perhaps an older one than it wants."""
-        with self._lock:
-            return bool(self._models) and all(model.served for model in self._models.values())
+        models = self._all()
+        return bool(models) and all(model.served() for model in models)
 
     def scan(self) -> list[str]:
         """Looks at the folders once: loads what is wanted, and unloads what is no longer wanted.
@@ -216,12 +166,7 @@ class ServedModels:
         with self._scan_lock:
             self._source = lambda: configs
             problems = self._scan(configs)
-            failures = [
-                f"{{name: {config.name} version: {status.version}}} due to error: {status.error_message}"
-                for config in configs
-                for status in self._models[config.name].statuses.values()
-                if status.version in self._models[config.name].wanted and status.state != "AVAILABLE"
-            ]
+            failures = [failure for config in configs for failure in self._models[config.name].failures()]
         if failures:
             raise RequestError(
                 "UNKNOWN", f"{len(failures)} servable(s) did not become available: {'; '.join(failures)}"
@@ -229,174 +174,77 @@ class ServedModels:
         if problems:
             raise RequestError("FAILED_PRECONDITION", problems[0])
 
-    def _find(self, name: str, version: int | None, label: str | None) -> ServedVersion:
+    def _load_first(self) -> None:
+        try:
+            problems = self.scan()
+        except OSError as problem:
+            raise ServingError(f"expected folders that can be read. Received: {problem}") from None
+        if not self._models:
+            raise ServingError("expected at least one model. Received: none; add a version to a folder of the models")
+        if not self.loaded():
+            name = min(self._models)
+            found = self._models[name].statuses()
+            without = self._models[name].problem or "its folder holds no version"
+            reason = found[0].error_message if found else without
+            version = f", version {found[0].version}" if found else ""
+            raise ServingError(f"expected at least one model that can be loaded. Received: {name}{version}: {reason}")
+        if problems:
+            raise ServingError(problems[0])
+
+    def _close(self) -> None:
+        for model in self._all():
+            model.close()
+
+    def _model(self, name: str) -> ModelVersions | None:
         with self._lock:
-            model = self._models.get(name)
-            if label is not None:
-                version = None if model is None else model.labels.get(label)
-                if version is None:
-                    raise RequestError("INVALID_ARGUMENT", f"Unrecognized servable version label: {label:.60}")
-            served = model.served if model else {}
-            wanted = version if version is not None else max(served, default=None)
-            if wanted is None or wanted not in served:
-                raise not_found(name, version)
-            return served[wanted]
+            return self._models.get(name)
+
+    def _all(self) -> list[ModelVersions]:
+        with self._lock:
+            return list(self._models.values())
+
+    def _find(self, name: str, version: int | None, label: str | None) -> ServedVersion:
+        model = self._model(name)
+        if model is None:
+            raise not_found(name, version) if label is None else unknown_label(label)
+        return model.find(version, label)
 
     def _poll(self) -> None:
         healthy = True
+        said: list[str] = []
         while not self._stop.wait(self._poll_seconds):
             try:
-                self.scan()
+                problems = self.scan()
+                for problem in problems:
+                    if problem not in said:
+                        _LOGGER.warning("the labels of the model stay as they are: %s", problem)
+                said = problems
                 healthy = True
-            except Exception as problem:
+            except Exception as error:
                 # A folder on a network may come back; loaded models answer until then.
                 if healthy:
-                    _LOGGER.warning("the models cannot be read; they are served as before: %s", one_line(problem))
+                    _LOGGER.warning("the models cannot be read; they are served as before: %s", one_line(error))
                 healthy = False
 
     def _scan(self, configs: Sequence[ModelConfig]) -> list[str]:
         problems = []
         for config in configs:
+            with self._lock:
+                model = self._models.setdefault(config.name, ModelVersions(config.name, self._load, self._stop))
             try:
-                problems += self._update(config)
+                problems += model.update(config, unavailable_labels=self._unavailable_labels)
             except OSError as problem:
                 # A folder on a network may come back; the other models are updated all the same.
-                model, said = self._models[config.name], one_line(problem)
+                said = one_line(problem)
                 if model.problem != said:
                     _LOGGER.warning("%s cannot be read; it is served as before: %s", config.name, said)
                 model.problem = said
             else:
-                self._models[config.name].problem = ""
+                model.problem = ""
         for name in self._models.keys() - {config.name for config in configs}:
             with self._lock:
                 model = self._models.pop(name)
-            for version in list(model.served):
-                self._unload(model, version)
+            model.unload_all()
             _LOGGER.info("%s is no longer served", name)
             gc.collect()
         return problems
-
-    def _update(self, config: ModelConfig) -> list[str]:
-        with self._lock:
-            model = self._models.setdefault(config.name, _Model())
-        try:
-            folders = version_folders(config.base_path)
-        except (FileNotFoundError, NotADirectoryError):
-            folders = {}
-        wanted = config.policy.wanted(list(folders))
-        with self._lock:
-            model.wanted = wanted
-            for version in model.statuses.keys() - folders.keys():
-                if model.statuses[version].state == "END":
-                    del model.statuses[version]
-                    model.failed.pop(version, None)
-        for version in wanted:
-            self._ensure(model, config.name, version, folders[version])
-        # Where the newest version is broken from the start, the one before it answers.
-        if not model.served and not config.policy.specific:
-            for version in sorted(folders.keys() - set(wanted), reverse=True):
-                if self._ensure(model, config.name, version, folders[version]):
-                    break
-        unwanted: set[int] = set()
-        if not wanted or any(version in model.served for version in wanted):
-            unwanted = model.served.keys() - set(wanted)
-        # Labels move to their new versions before the old ones are unloaded, which may take as long as a request.
-        problems = self._set_labels(model, config, model.served.keys() - unwanted)
-        for version in unwanted:
-            self._unload(model, version)
-        return problems
-
-    def _ensure(self, model: _Model, name: str, version: int, folder: Path) -> bool:
-        """Loads a version unless it is loaded; one that failed is tried again when its files change."""
-        if version in model.served:
-            return True
-        files = file_stamps(folder)
-        if model.failed.get(version) == files:
-            return False
-        self._report(model, VersionStatus(version, "LOADING"))
-        try:
-            served = self._load(name, version, folder)
-        except Exception as problem:
-            # A damaged file can raise any exception; the other models must be served all the same.
-            model.failed[version] = files
-            code, message = canonical_code(problem), one_line(problem)
-            self._report(model, VersionStatus(version, "END", code, message))
-            _LOGGER.warning("%s, version %d, cannot be loaded: %s", name, version, message)
-            # The exception holds what was loaded of the graph.
-            problem.__traceback__ = None
-            gc.collect()
-            return False
-        model.failed.pop(version, None)
-        with self._lock:
-            model.served[version] = served
-            model.statuses[version] = VersionStatus(version, "AVAILABLE")
-        _LOGGER.info("serving %s, version %d", name, version)
-        return True
-
-    def _unload(self, model: _Model, version: int) -> None:
-        self._report(model, VersionStatus(version, "UNLOADING"))
-        with self._lock:
-            served = model.served.pop(version)
-        # Freeing memory competes for processors with the first requests to the version that takes over.
-        self._stop.wait(_PAUSE_BEFORE_UNLOADING)
-        served.retire()
-        self._report(model, VersionStatus(version, "END"))
-        _LOGGER.info("%s, version %d, is unloaded", served.name, version)
-        # A graph has reference cycles: without this its weights may stay in memory for a long time.
-        del served
-        gc.collect()
-
-    def _set_labels(self, model: _Model, config: ModelConfig, available: Set[int]) -> list[str]:
-        problems = [
-            f"Request to assign label to version {version} of model {config.name}, which is not currently available "
-            "for inference"
-            for version in config.labels.values()
-            if version not in available and not self._unavailable_labels
-        ]
-        if not problems:
-            with self._lock:
-                model.labels = dict(config.labels)
-        return problems
-
-    def _report(self, model: _Model, status: VersionStatus) -> None:
-        with self._lock:
-            model.statuses[status.version] = status
-
-
-def described(models: ServedModels) -> dict[str, Any]:
-    """Returns what is served, as JSON: the names, versions, labels, signatures and manifests of all models."""
-    from kbert.serving.tensor_protos import dtype_name
-
-    def tensors(infos: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: {
-                "dtype": dtype_name(info.dtype),
-                "shape": None if info.tensor_shape.unknown_rank else [each.size for each in info.tensor_shape.dim],
-            }
-            for key, info in sorted(infos.items())
-        }
-
-    result = []
-    for name in models.names():
-        try:
-            statuses = models.status(name)
-            with models.use(name) as served:
-                signatures = {
-                    key: {"inputs": tensors(each.inputs), "outputs": tensors(each.outputs)}
-                    for key, each in sorted(served.signatures.items())
-                    if each.inputs
-                }
-                manifest = served.manifest
-        except RequestError:
-            continue  # the model was removed meanwhile, or none of its versions can be loaded
-        labels = models.labels(name)
-        versions = [
-            {
-                "version": str(status.version),
-                "state": status.state,
-                "labels": sorted(label for label, version in labels.items() if version == status.version),
-            }
-            for status in statuses
-        ]
-        result.append({"name": name, "versions": versions, "manifest": manifest, "signatures": signatures})
-    return {"models": result}

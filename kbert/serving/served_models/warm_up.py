@@ -17,12 +17,14 @@ import numpy as np
 from kbert.serving import examples, predicting
 from kbert.serving.request_error import RequestError
 from kbert.serving.served_models.served_model import ServedModel
-from kbert.serving.signature_names import EXAMPLES
+from kbert.serving.signature_names import CLASSIFY_METHOD, EXAMPLES, REGRESS_METHOD
 from kbert.serving.tensor_protos import array_of
 
 PATH = "assets.extra/tf_serving_warmup_requests"
 _MOST_RECORDS = 1000
 _TEXT = b"warm-up"
+_METHODS = {"classify_log": CLASSIFY_METHOD, "regress_log": REGRESS_METHOD}
+"""The methods that answer tf.Examples, by the kind of their logs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +87,11 @@ def _answer(model: ServedModel, log: Any) -> None:
         given = {key: array_of(key, proto) for key, proto in request.inputs.items()}
         outputs = predicting.wanted_outputs(signature, list(request.output_filter))
         model.run(name, predicting.complete_inputs(signature, given), outputs)
-    elif kind in ("classify_log", "regress_log"):
+    elif kind in _METHODS:
         request = getattr(log, kind).request
         name, signature = examples.find_examples_signature(model.signatures, request.model_spec.signature_name)
-        choose = examples.classification_outputs if kind == "classify_log" else examples.regression_outputs
-        model.run(name, {EXAMPLES: examples.serialized_examples(request.input)}, choose(signature))
+        outputs = examples.OUTPUTS_OF_METHOD[_METHODS[kind]](signature)
+        model.run(name, {EXAMPLES: examples.serialized_examples(request.input)}, outputs)
 
 
 def _answer_made_up(model: ServedModel) -> None:

@@ -16,6 +16,8 @@ def test_the_rows_of_several_requests_become_one_array():
     assert rows.joined(requests, padded=False, size=3)["x"].tolist() == [[1, 2], [3, 4], [5, 6]]
     # Rows that are missing are copies of the first one.
     assert rows.joined(requests, padded=False, size=4)["x"].tolist() == [[1, 2], [3, 4], [5, 6], [1, 2]]
+    requests.insert(0, {"x": np.zeros((0, 2), int)})
+    assert rows.joined(requests, padded=False, size=4)["x"].tolist() == [[1, 2], [3, 4], [5, 6], [1, 2]]
     assert rows.joined([{"x": texts(b"a")}, {"x": texts(b"b")}], padded=False, size=2)["x"].tolist() == [b"a", b"b"]
 
 

@@ -256,10 +256,34 @@ def test_too_many_waiting_requests_are_refused(scheduler):
     assert answer(queue.submit(numbers(9))) == [18]
 
 
-def test_empty_and_uneven_requests_are_refused(scheduler):
+def test_the_rest_of_a_request_that_is_cancelled_is_not_computed(scheduler):
+    model = Model()
+    queue = queue_of(scheduler, model, max_execution_batch_size=1)
+    model.gate.clear()
+    large = queue.submit(numbers(1, 2, 3))
+    assert model.started.acquire(timeout=SECONDS)
+    assert not large.cancel()  # a part of it is being computed
+    model.gate.set()
+    with pytest.raises(RequestError, match=r"^the request was cancelled$"):
+        large.result(SECONDS)
+    scheduler.wait_until_idle(queue)
+    assert model.batches == [[1]]
+
+
+def test_requests_without_rows_are_answered_without_rows(scheduler):
+    model = Model()
+    queue = queue_of(scheduler, model, allowed_batch_sizes=(2, 4), max_execution_batch_size=4)
+    assert answer(queue.submit(numbers())) == []
+    assert model.started.acquire(timeout=SECONDS)
+    first = occupied(scheduler, model, queue)
+    others = [queue.submit(numbers(*values)) for values in ((), (1,), ())]
+    model.gate.set()
+    assert [answer(each) for each in (first, *others)] == [[0], [], [2], []]
+    assert model.batches == [[], [0, 0], [1, 1]]
+
+
+def test_uneven_requests_are_refused(scheduler):
     queue = queue_of(scheduler, Model())
-    with pytest.raises(RequestError, match=r"^expected a batch of at least one row"):
-        queue.submit(numbers())
     with pytest.raises(RequestError, match=r"Received: the shapes x \[1\], z \[2\]"):
         queue.submit({"x": np.zeros(1), "z": np.zeros(2)})
     with pytest.raises(RequestError, match=r"^Batching Run\(\) input tensors must have at least one dimension"):

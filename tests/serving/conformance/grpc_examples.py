@@ -285,6 +285,14 @@ ROWS = (
     ),
     _refused(
         "MultiInference",
+        "MultiInference looks for the first model before the other tasks and the input",
+        _task("regress_x_to_y", REGRESS_METHOD, "nobody") + _task("regress_x_to_y", REGRESS_METHOD),
+        "Servable not found for request: Latest(nobody)",
+        "multi_inference_helper.cc",
+        "NOT_FOUND",
+    ),
+    _refused(
+        "MultiInference",
         "MultiInference needs an input",
         _task("regress_x_to_y", REGRESS_METHOD),
         "Input is empty.",

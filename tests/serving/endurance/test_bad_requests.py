@@ -113,7 +113,10 @@ def test_what_is_not_http_is_told_in_json(url, content):
         connection.sendall(content)
         head, _, body = received(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert json.loads(body) == {"error": "expected a request of HTTP/1.1. Received: one that is not valid"}
+    assert json.loads(body) == {
+        "error": "expected a request of HTTP/1.1, whose path has escapes for letters beyond ASCII, such as %C3%A9. "
+        "Received: one that is not valid"
+    }
 
 
 def send_slowly(connection, part):

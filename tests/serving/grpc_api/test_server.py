@@ -1,4 +1,6 @@
+import contextlib
 import socket
+import time
 
 import grpc
 import pytest
@@ -50,6 +52,26 @@ def test_health_is_that_of_all_wanted_versions(folder, tmp_path):
             if answer == kinds.NOT_SERVING:
                 break
         assert answer == kinds.NOT_SERVING
+
+
+def test_clients_that_watch_the_health_are_told_of_changes_and_do_not_hold_up_the_end(folder, tmp_path):
+    (tmp_path / "m").symlink_to(folder / "m")
+    kinds = health_pb2.HealthCheckResponse
+    options = ServeOptions(grpc_port=0, rest=False, poll_seconds=0.05)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running_server(tmp_path, options=options))
+        with grpc.insecure_channel(server.grpc_address) as channel:
+            request = health_pb2.HealthCheckRequest(service="PredictionService")
+            states = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=60)
+            assert next(states).status == kinds.SERVING
+            broken = tmp_path / "broken" / "1"
+            broken.mkdir(parents=True)
+            (broken / "saved_model.pb").write_bytes(b"x")
+            assert next(states).status == kinds.NOT_SERVING
+            start = time.monotonic()
+            stack.close()
+            assert time.monotonic() - start < 20
+            assert list(states) == []
 
 
 def test_a_key_is_demanded_but_for_health(folder, tmp_path):

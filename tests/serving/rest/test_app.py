@@ -1,11 +1,17 @@
+import concurrent.futures
 import gzip
+import json
+import logging
+import socket
 import statistics
 import threading
 import time
+import urllib.parse
 
 import httpx
 
 from kbert.serving.options import ServeOptions
+from kbert.serving.served_models.served_version import ServedVersion
 from kbert.serving.server import running_server
 
 
@@ -40,6 +46,18 @@ def test_paths_match_in_any_case_and_before_they_are_decoded(client):
     assert client.get("/V1/Models/texts").status_code == 200
     assert client.post("/v1/models/te%78ts:predict", json={"instances": ["a"]}).status_code == 200
     assert client.get("/v1/models/a%2Fb").json() == {"error": "Could not find any versions of model a/b"}
+
+
+def test_names_in_other_letters_need_escapes(client):
+    escaped = client.get("/v1/models/%E6%83%85%E6%84%9F")
+    assert escaped.json() == {"error": "Could not find any versions of model 情感"}
+    address = urllib.parse.urlsplit(str(client.base_url))
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        # curl sends the bytes of a name as they are.
+        connection.sendall("GET /v1/models/情感 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert "whose path has escapes for letters beyond ASCII, such as %C3%A9" in answer
 
 
 def test_bodies_may_be_compressed(client):
@@ -82,6 +100,35 @@ def test_a_request_takes_no_longer_than_it_may(folder):
         assert (answer.status_code, answer.json()) == (504, {"error": "Timed out waiting for notification"})
         body = {"signature_name": "slow", "inputs": 1}
         assert httpx.post(f"{server.url}/v1/models/numbers:predict", json=body).status_code == 200
+
+
+def test_a_request_whose_client_is_gone_is_cancelled(folder, monkeypatch, caplog):
+    futures = []
+
+    def submit(self, signature_name, inputs, outputs):
+        futures.append(concurrent.futures.Future())
+        return futures[-1]
+
+    def wait_for(is_true):
+        end = time.monotonic() + 10
+        while not is_true():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    monkeypatch.setattr(ServedVersion, "submit", submit)
+    caplog.set_level(logging.INFO, "kbert.serving.requests")
+    options = ServeOptions(rest_port=0, grpc=False, log_requests=True)
+    with running_server(folder, options=options) as server:
+        address = urllib.parse.urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            head = "POST /v1/models/texts:predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20\r\n\r\n"
+            client.sendall(head.encode() + b'{"instances": ["a"]}')
+            wait_for(lambda: futures)
+            assert not futures[0].cancelled()
+        wait_for(futures[0].cancelled)
+        wait_for(lambda: caplog.records)
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "kbert.serving.requests"]
+    assert [(line["method"], line["code"]) for line in lines] == [("predict", "CANCELLED")]
 
 
 def test_an_api_key_is_demanded_but_for_health(folder, tmp_path):

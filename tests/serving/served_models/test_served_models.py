@@ -11,10 +11,11 @@ import tensorflow as tf
 from kbert.errors import ServingError
 from kbert.serving.batching.scheduler import BatchScheduler
 from kbert.serving.request_error import RequestError
-from kbert.serving.served_models import served_models
+from kbert.serving.served_models import model_versions
 from kbert.serving.served_models.loading import load_model
 from kbert.serving.served_models.model_config import ModelConfig, VersionPolicy
-from kbert.serving.served_models.served_models import VersionStatus
+from kbert.serving.served_models.model_versions import VersionStatus
+from kbert.serving.served_models.served_models import ServedModels
 from kbert.serving.served_models.served_version import ServedVersion
 from kbert.serving.served_models.sources import FolderSource
 
@@ -70,7 +71,7 @@ def served(source, poll_seconds=NEVER):
 
         source = source if callable(source) else FolderSource(source)
         try:
-            with served_models.ServedModels(source, load, poll_seconds=poll_seconds) as models:
+            with ServedModels(source, load, poll_seconds=poll_seconds) as models:
                 yield models
         finally:
             scheduler.close()
@@ -281,6 +282,54 @@ def test_a_model_that_cannot_be_loaded_is_told_after_a_reload(exports, tmp_path)
         assert not models.is_ready()
 
 
+def test_a_model_without_a_version_is_told_after_a_reload(exports, tmp_path, monkeypatch):
+    put(exports, 1, tmp_path / "one" / "1")
+    with served(tmp_path) as models:
+        expected = r"^1 servable\(s\) did not become available: {name: none} due to error: its folder holds no version"
+        with pytest.raises(RequestError, match=expected):
+            models.reconfigure([ModelConfig(name, tmp_path / name) for name in ("one", "none")])
+
+        def unreadable(folder):
+            raise PermissionError(13, "Permission denied", str(folder))
+
+        monkeypatch.setattr(model_versions, "version_folders", unreadable)
+        with pytest.raises(RequestError, match=r"{name: one} due to error: .*Permission denied"):
+            models.reconfigure([ModelConfig("one", tmp_path / "one")])
+
+
+def test_labels_that_cannot_be_set_are_told_once_while_serving(exports, tmp_path, caplog, wait_until):
+    put(exports, 1, tmp_path / "one" / "1")
+    configs = [ModelConfig("one", tmp_path / "one")]
+    with served(lambda: configs, poll_seconds=0.02) as models:
+        configs[:] = [ModelConfig("one", tmp_path / "one", labels={"stable": 2})]
+        wait_until(lambda: any("stay as they are" in record.getMessage() for record in caplog.records))
+        time.sleep(0.1)
+        assert ask(models, "one") == [1]
+    said = [record.getMessage() for record in caplog.records if "stay as they are" in record.getMessage()]
+    assert said == [
+        "the labels of the model stay as they are: Request to assign label to version 2 of model one, which is not "
+        "currently available for inference"
+    ]
+
+
+def test_models_are_freed_if_the_server_does_not_start(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    loaded = []
+
+    class Version:
+        def __init__(self, name, version, folder):
+            self.is_retired = False
+            loaded.append(self)
+
+        def retire(self):
+            self.is_retired = True
+
+    configs = [ModelConfig("one", tmp_path / "one", labels={"stable": 2})]
+    with pytest.raises(ServingError, match=r"^Request to assign label to version 2"):
+        ServedModels(lambda: configs, Version, poll_seconds=0).__enter__()
+    assert [each.is_retired for each in loaded] == [True]
+
+
 def test_it_is_ready_only_with_all_wanted_versions(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
     with served(tmp_path) as models:
@@ -320,14 +369,14 @@ def test_a_model_that_cannot_be_read_does_not_stop_the_others(exports, tmp_path,
     configs = [ModelConfig(name, tmp_path / name) for name in ("one", "two")]
     with served(lambda: configs) as models:
         put(exports, 2, tmp_path / "two" / "2")
-        found = served_models.version_folders
+        found = model_versions.version_folders
 
         def folders(folder):
             if folder.name == "one":
                 raise PermissionError(13, "Permission denied", str(folder))
             return found(folder)
 
-        monkeypatch.setattr(served_models, "version_folders", folders)
+        monkeypatch.setattr(model_versions, "version_folders", folders)
         models.scan()
         models.scan()
         assert ask(models, "one") == [1]

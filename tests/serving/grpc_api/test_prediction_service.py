@@ -9,10 +9,7 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
-    get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
     regression_pb2,
@@ -226,6 +223,12 @@ def test_several_inferences_of_the_same_examples(predictions):
     failed(call, multi(), "INVALID_ARGUMENT", "ModelSpec has no name specified.")
     message = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
     failed(call, multi(("m", "classify", CLASSIFY), ("x", "regress", REGRESS)), "INVALID_ARGUMENT", message)
+    # The first model is looked for before the other tasks and the examples are looked at.
+    message = "Servable not found for request: Latest(x)"
+    request = multi(("x", "classify", CLASSIFY), ("m", "regress", REGRESS))
+    request.ClearField("input")
+    failed(call, request, "NOT_FOUND", message)
+    failed(call, multi(("", "classify", CLASSIFY)), "INVALID_ARGUMENT", "ModelSpec has no name specified.")
     message = "Duplicate evaluation of signature: regress"
     failed(call, multi(("m", "regress", REGRESS), ("m", "regress", REGRESS)), "INVALID_ARGUMENT", message)
     failed(call, multi(("m", "regress", "x")), "UNIMPLEMENTED", "Unsupported signature method_name: x")
@@ -241,36 +244,6 @@ def test_metadata(predictions):
     assert response.model_spec.version.value == 3
     request.metadata_field[:] = ["x"]
     failed(predictions.GetModelMetadata, request, "INVALID_ARGUMENT", "Metadata field x is not supported")
-
-
-def test_status_and_reload(folder, tmp_path):
-    options = ServeOptions(grpc_port=0, rest=False)
-    with running_server(folder, options=options) as server, grpc.insecure_channel(server.grpc_address) as channel:
-        models = model_service_pb2_grpc.ModelServiceStub(channel)
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = "m"
-        (status,) = models.GetModelStatus(request).model_version_status
-        assert (status.version, status.state, status.status.error_code) == (3, 30, 0)
-        reload = model_management_pb2.ReloadConfigRequest()
-        failed(
-            models.HandleReloadConfigRequest,
-            reload,
-            "INVALID_ARGUMENT",
-            "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
-            "supported",
-        )
-        config = reload.config.model_config_list.config.add(name="renamed", base_path=str(folder / "m"))
-        config.model_platform = "tensorflow"
-        config.version_labels["stable"] = 3
-        models.HandleReloadConfigRequest(reload)
-        predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        failed(predictions.Predict, predict_request(), "NOT_FOUND", "Servable not found for request: Latest(m)")
-        request = predict_request(name="renamed", text=["abc"])
-        request.model_spec.version_label = "stable"
-        assert list(predictions.Predict(request).outputs["length"].int_val) == [3]
-        config.base_path = "relative"
-        message = "Expected model renamed to have an absolute path or URI; got base_path()=relative"
-        failed(models.HandleReloadConfigRequest, reload, "INVALID_ARGUMENT", message)
 
 
 def test_the_deadline_of_a_call_ends_it(predictions):
