@@ -211,6 +211,11 @@ class Predictor:
         examples = self._files.examples(path, reading)
         kept = KeptColumns(path, keep, TableFormat.from_options(self._files.reading(reading).options))
         for part in _parts(examples, skip, stop):
+            if keep and not part[0].line:
+                raise UsageError(
+                    f"{input}: expected a table or JSON lines, which have columns to keep. Received: a file whose "
+                    "examples are in no rows, such as one of SQuAD; leave the columns out"
+                )
             yield [
                 _with_kept(kept.at(example.line), prediction)
                 for example, prediction in zip(part, self._predictions(part, batch_size), strict=True)

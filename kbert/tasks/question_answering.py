@@ -117,7 +117,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         targets: bool,
         bad: BadRows,
     ) -> Iterator[Question]:
-        """Yields the questions of a SQuAD file or JSON lines; without targets also those of a table."""
+        """Yields the questions of a SQuAD file, JSON lines or a table."""
         return read_questions(path, columns, form=options.table_format, targets=targets, bad=bad)
 
     @classmethod
@@ -424,7 +424,9 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
             for example, text in zip(examples, texts, strict=True)
         ]
         threshold = metrics.best_threshold(differences, scores, [not example.answers for example in examples])
-        return self.from_settings(self.settings() | {"null_threshold": threshold})
+        task = copy.copy(self)
+        task.null_threshold = threshold
+        return task
 
     def evaluate(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Returns exact match and F1.

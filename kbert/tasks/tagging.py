@@ -22,7 +22,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answers.spans import LETTERS, FoundSpans, found_spans, readable_spans, served_spans, span_scores
 from kbert.tasks.answers.words import given_words, readable_words, served_words, word_scores
 from kbert.tasks.explained.spans import explained_spans, mean_log_odds
-from kbert.tasks.labels import label_names
+from kbert.tasks.labels import label_names, warn_of_similar_labels
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.options import TaggingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
@@ -33,8 +33,9 @@ from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows, strings
 from kbert.tasks.readers.lost_spans import lost_spans
 from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
+from kbert.tasks.readers.tagged_texts import TaggedText, text_of_words
 from kbert.tasks.readers.tagged_words import tags_of_words
-from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
+from kbert.tasks.readers.tagging import CONLL_ENDINGS, read_tagged_texts
 from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
 from kbert.tasks.rows.windowed_words import window_stride, words_of_windows
 from kbert.tasks.rows.word_labels import IGNORED, labels_of_given_words, labels_of_spans
@@ -130,6 +131,7 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
         types = sorted({span.label for example in examples for span in example.spans or ()})
         if not types:
             raise DataError("expected texts with spans. There are none in any of them", path)
+        warn_of_similar_labels(types, path)
         return cls(tag_labels(types, chosen.scheme), crf=chosen.crf)
 
     @classmethod

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kbert.tasks.answers.spans import parts_by_text
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.protocol.objective import Tensors
-from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.readers.word_tags import NO_TAG, predicted_tags
 
 

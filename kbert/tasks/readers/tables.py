@@ -306,12 +306,17 @@ def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.Path
         return [str(name) for name, chosen in value.items() if chosen]  # {"joy": 1, "anger": 0}
     if listed and isinstance(value, list):
         value = [passage_text(each) for each in value]
-    if listed and isinstance(value, list) and not any(part is None or isinstance(part, (dict, list)) for part in value):
+    if listed and isinstance(value, list) and not any(_is_no_text(part) for part in value):
         return [_as_text(part) for part in value]
-    if isinstance(value, (dict, list)) or value is None:
+    if _is_no_text(value):
         wanted = "text, a number, or a list of them" if listed else "text or a number"
         raise DataError(f"{column!r} must be {wanted}. Received: {shown(value)}", path, number)
     return _as_text(value)
+
+
+def _is_no_text(value: Any) -> bool:
+    """Returns whether a JSON value is neither a text nor a number: a list, an object, null, or NaN for null."""
+    return value is None or isinstance(value, (dict, list)) or value != value
 
 
 def _as_text(value: str | int | float | bool) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kbert.tasks.readers.lost_spans import without_overlaps
 from kbert.tasks.readers.tag_schemes import OUTSIDE, letter_at, split_tag
-from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.readers.word_tags import NO_TAG
 
 IGNORED = -1

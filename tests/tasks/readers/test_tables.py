@@ -395,3 +395,11 @@ def test_tasks_read_columns_by_number(named_rows):
     assert [(example.text, example.target) for example in examples] == [("x", "5"), ("y", "1")]
     examples = RankingTask.read_examples(named_rows, {"query": "2", "candidate": "3", "label": "1"})
     assert [(example.query, example.gains) for example in examples] == [("T", (1.0,)), ("U", (2.0,))]
+
+
+def test_nan_in_json_is_no_text(write):
+    path = write("a.jsonl", '{"text": NaN, "label": "x"}\n{"text": "a", "label": "y"}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: 'text' must be text or a number\. Received: nan"):
+        read(path)
+    bad = BadRows(1)
+    assert [row.values for row in read_table(path, COLUMNS, bad=bad)] == [{"text": "a", "label": "y"}]
