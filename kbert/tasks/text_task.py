@@ -81,7 +81,10 @@ class TextTask(AnsweringTask[Example]):
         lists = [cls.target_column] if cls.target_lists else []
         single = [] if cls.target_lists else [cls.target_column]
         spellings: dict[str, str] = {}
-        for row in read_table(path, columns, form=options.table_format, lists=lists, list_values=single, bad=bad):
+        rows = read_table(
+            path, columns, form=options.table_format, lists=lists, list_values=single, accepted=targets, bad=bad
+        )
+        for row in rows:
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
                 if targets and isinstance(target, list) and not cls.target_lists:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kbert.errors import shown
+from kbert.tasks.readers.annotators import is_rejected
 from kbert.tasks.readers.tagged_texts import Span
 
 OFFSETS = ("characters", "utf-16", "utf-8")
 _START, _END = ("start", "start_offset", "begin", "from", "start_char"), ("end", "end_offset", "stop", "to", "end_char")
 _KIND = ("label", "type", "entity", "entity_group", "class", "tag", "labels")
-_PRODIGY, _REJECTED = "_task_hash", ("reject", "ignore")
-"""A key of all texts that Prodigy exports, and its answers of annotators who did not accept the spans of a text."""
 
 RawSpan = tuple[Any, Any, Any, "str | None"]
 """The start, the end and the label of a span, and its text if the file has it. None of them is checked yet."""
@@ -63,7 +62,7 @@ def is_unfinished(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     if "text" in value:
-        return value.get("answer") in _REJECTED and ("spans" in value or _PRODIGY in value)
+        return is_rejected(value)
     results = value.get("annotations", value.get("completions"))
     return isinstance(value.get("data"), dict) and isinstance(results, list) and not _finished(results)
 

@@ -16,6 +16,7 @@ from kbert.sources.delimited import delimiter_of, split_rows
 from kbert.sources.excel import read_cells
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind
+from kbert.tasks.readers.annotators import UNFINISHED, is_rejected
 from kbert.tasks.readers.passages import passage_text
 
 COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -42,6 +43,7 @@ def read_table(
     form: TableFormat | None = None,
     lists: Collection[str] = (),
     list_values: Collection[str] = (),
+    accepted: bool = False,
     bad: BadRows | None = None,
 ) -> Iterator[Row]:
     """Yields some columns of each row of a table.
@@ -58,6 +60,7 @@ def read_table(
             the value of a single key may be a list, too.
         list_values: The names whose columns are joined, but whose value in JSON lines may be a list. In both cases an
             object of names with 0 or 1 (or false and true) is the list of the names with 1.
+        accepted: Whether rows are left out, and counted as repairs, that an annotator rejected or ignored in Prodigy.
         bad: Counts the rows that are skipped. The default allows none.
 
     Raises:
@@ -74,7 +77,7 @@ def read_table(
         )
     check_there(path)
     if kind == "json":
-        yield from _read_json(path, named_columns(path, columns, form), form, lists, list_values, bad)
+        yield from _read_json(path, named_columns(path, columns, form), form, lists, list_values, accepted, bad)
         return
     numbered = [column for column in columns.values() if COLUMN_NUMBERS.fullmatch(column)]
     if numbered and len(numbered) != len(columns):
@@ -279,9 +282,13 @@ def _read_json(
     form: TableFormat,
     lists: Collection[str],
     list_values: Collection[str],
+    accepted: bool,
     bad: BadRows,
 ) -> Iterator[Row]:
     for number, values in read_objects(path, form=form, bad=bad):
+        if accepted and is_rejected(values):
+            bad.repaired(UNFINISHED, number)
+            continue
         try:
             cells: dict[str, Any] = {}
             for name, column in columns.items():

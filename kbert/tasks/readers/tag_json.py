@@ -10,14 +10,13 @@ from kbert.errors import DataError
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_values
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.readers.annotators import UNFINISHED
 from kbert.tasks.readers.span_exports import as_object, elements, is_unfinished, read_spans
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns
 from kbert.tasks.readers.tag_schemes import OUTSIDE
 from kbert.tasks.readers.tag_tables import WordRow, sentences_of_rows, words_and_tags
 from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.readers.tagged_words import Sentence
-
-_UNFINISHED = "texts were left out, since their annotators rejected or skipped them, or did not annotate them"
 
 
 def read_tag_json(
@@ -47,7 +46,7 @@ def read_tag_json(
     found = read_values(path, form=form, bad=bad)
     for line, element in ((line, element) for line, value in found for element in elements(value)):
         if targets and is_unfinished(element):
-            bad.repaired(_UNFINISHED, line)
+            bad.repaired(UNFINISHED, line)
             continue
         values = as_object(element)
         try:

@@ -403,3 +403,15 @@ def test_nan_in_json_is_no_text(write):
         read(path)
     bad = BadRows(1)
     assert [row.values for row in read_table(path, COLUMNS, bad=bad)] == [{"text": "a", "label": "y"}]
+
+
+def test_labels_that_were_rejected_in_prodigy(write, caplog):
+    """Prodigy asks whether a proposed label is right, and exports the answer beside the label."""
+    rows = [("fine", "accept"), ("bad", "reject"), ("hm", "ignore")]
+    lines = [{"text": text, "label": "GOOD", "_task_hash": 7, "answer": answer} for text, answer in rows]
+    path = write("a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    assert [example.text for example in ClassificationTask.read_examples(path)] == ["fine"]
+    assert "a.jsonl: 2 texts were left out, since their annotators rejected or skipped them" in caplog.text
+    assert "a.jsonl:2)" in caplog.text
+    unlabelled = ClassificationTask.read_examples(path, targets=False)
+    assert [example.text for example in unlabelled] == ["fine", "bad", "hm"]
