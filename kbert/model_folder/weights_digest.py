@@ -7,7 +7,7 @@ from pathlib import Path
 from kbert import files
 from kbert.files import PathLike
 from kbert.model_folder.adapters.base import base_folder
-from kbert.model_folder.adapters.folder import adapter_weights_file, is_adapter, read_adapter
+from kbert.model_folder.adapters.folder import adapter_weights_files, is_adapter, read_adapter
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_files import transformer_path
 from kbert.model_folder.weights import weights_files
@@ -25,6 +25,6 @@ def weights_sha256(model: PathLike) -> str:
     """
     folder, own = Path(resolve(model)), []
     if is_adapter(folder):
-        own.append(adapter_weights_file(folder))
+        own += adapter_weights_files(folder)
         folder = base_folder(folder, read_adapter(folder).config)
     return files.file_sha256(*own, *weights_files(folder / transformer_path(folder)))

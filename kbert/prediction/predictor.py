@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,17 +14,18 @@ from kbert.files import PathLike
 from kbert.inference.litert_rows import LiteRtRows
 from kbert.models.encoder import BertEncoder
 from kbert.options import option_error, with_options
+from kbert.prediction.evaluation import evaluation_metrics
+from kbert.prediction.file_rows import check_no_columns, parts_of_rows, with_kept_columns
 from kbert.prediction.input_files import InputFiles
 from kbert.prediction.litert_text_model import LiteRtTextModel
 from kbert.prediction.options import EvaluateOptions, ExplainOptions, PredictOptions
-from kbert.prediction.out_of_scope import Scope
 from kbert.prediction.text_batches import answers_in_batches
 from kbert.prediction.text_columns import texts_by_input
+from kbert.prediction.text_engine import TextEngine
 from kbert.prediction.text_model import TextModel
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.metric_interval import interval_of
 from kbert.tasks.protocol.answering import AnsweringTask, TextInput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.kept_columns import KeptColumns
@@ -35,19 +35,6 @@ from kbert.text.tokenizer import Tokenizer
 
 ROWS_AT_ONCE = 4096
 """The number of rows of a file that are read and predicted as one part."""
-
-
-class TextEngine(Protocol):
-    """What computes the answers to texts; see `TextModel`."""
-
-    @property
-    def from_text(self) -> Callable[..., Any]:
-        """A function from the tensors of texts to the tensors of answers."""
-        ...
-
-    def without_prompts(self) -> Callable[..., Any]:
-        """Returns a function like `from_text`, for texts that already have their prompts."""
-        ...
 
 
 class Predictor:
@@ -200,19 +187,18 @@ class Predictor:
         path = as_table(input, "the table") or input
         lines = self._files.text_lines(path, reading)
         if lines is not None:
-            if keep:
-                raise UsageError(
-                    f"{input}: expected a table, which has columns to keep. Received: a file with one text per line"
-                )
+            check_no_columns(input, keep)
             name = self.task.text_inputs[0].name
-            for texts in _parts(lines, skip, stop):
+            for texts in parts_of_rows(lines, ROWS_AT_ONCE, skip, stop):
                 yield self._predict({name: texts}, batch_size)
             return
         examples = self._files.examples(path, reading)
         kept = KeptColumns(path, keep, TableFormat.from_options(self._files.reading(reading).options))
-        for part in _parts(examples, skip, stop):
+        for part in parts_of_rows(examples, ROWS_AT_ONCE, skip, stop):
+            if keep and not part[0].line:
+                check_no_columns(input, keep)
             yield [
-                _with_kept(kept.at(example.line), prediction)
+                with_kept_columns(kept.at(example.line), prediction)
                 for example, prediction in zip(part, self._predictions(part, batch_size), strict=True)
             ]
 
@@ -294,21 +280,7 @@ class Predictor:
         """
         task, bad = self._trainable(), BadRows(options.skip_bad)
         found, path = self._files.labelled(data, reading, bad)
-        scope = None
-        if options.out_of_scope_label is not None:
-            scope = Scope.of(task, found, options.out_of_scope_label)
-            found = scope.known
-        examples = task.keep_valid(found, path, bad)
-        answers = self.answers_for_examples(examples, batch_size=options.batch_size)
-        metrics = task.evaluate(examples, answers)
-        metrics |= interval_of(task, examples, answers, metrics)
-        if scope is not None:
-            metrics |= scope.scores(self.text_model, examples, answers, batch_size=options.batch_size)
-        if options.faithfulness:
-            from kbert.prediction.explanation.faithfulness import faithfulness
-
-            texts = self.task.texts_of(examples[: options.explained_examples])
-            metrics["faithfulness"] = faithfulness(self.text_model, texts, batch_size=options.batch_size)
+        metrics = evaluation_metrics(self, task, found, path, options, bad)
         return metrics | ({"skipped": bad.count} if options.skip_bad else {})
 
     def labelled_examples(self, data: PathLike | Any, *, skip_bad: int = 0, **reading: Any) -> tuple[list[Any], int]:
@@ -401,21 +373,3 @@ class Predictor:
         if len(columns) == 1 and (table := as_table(columns[0], "the table")) is not None:
             columns = self.read_inputs(table)
         return texts_by_input(self.task, columns, inputs)
-
-
-def _parts(rows: Iterable[Any], skip: int, stop: int | None) -> Iterator[list[Any]]:
-    rows = itertools.islice(rows, skip, stop)
-    while part := list(itertools.islice(rows, ROWS_AT_ONCE)):
-        yield part
-
-
-def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a prediction with the kept columns of its row in front.
-
-    Raises:
-        UsageError: A column has the name of a key of the prediction, and a different value.
-    """
-    for name, value in kept.items():
-        if name in prediction and prediction[name] != value:
-            raise UsageError(f"predictions have a key {name!r} of their own; rename the column to keep it")
-    return {**kept, **prediction}

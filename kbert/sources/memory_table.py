@@ -55,7 +55,7 @@ def as_table(data: Any, name: str) -> MemoryTable | None:
     """Converts a data frame of pandas or polars, or a list of dictionaries, to a table; returns None for other data.
 
     In data frames, missing values (None, NaN, NaT, NA) become empty cells, as in a CSV file, and booleans become "True"
-    and "False". Values of dictionaries are treated like JSON values.
+    and "False". Values of dictionaries are treated like JSON values, where missing values are null.
 
     Args:
         data: The data.
@@ -100,14 +100,16 @@ def plain_cell(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Converts a value to JSON types: NumPy numbers and arrays become Python numbers and lists; other objects, text."""
+    """Converts a value to JSON types: NumPy's types to numbers and lists, missing values to None, others to text."""
     if hasattr(value, "tolist"):  # NumPy arrays and numbers
         value = value.tolist()
+    if _is_missing(value):
+        return None
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
-    if value is None or isinstance(value, (str, bool, int, float)) or _is_missing(value):
+    if isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -108,11 +108,11 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "kbert.tasks.question_answering:QuestionAnsweringTask",
             "the part of a context that answers a question",
             metrics=("f1", "exact_match"),
-            data="A SQuAD file (1.1 or 2.0), or JSON lines with question, context and answers,",
+            data="A SQuAD file (1.1 or 2.0), or JSON lines or a table with question, context and answers,",
             columns=(
                 Column("question", "Column, or key, of questions.", "question"),
                 Column("context", "Column, or key, of contexts.", "context"),
-                Column("answers", "Key of answers.", "answers", target=True),
+                Column("answers", "Column, or key, of answers.", "answers", target=True),
             ),
             options=QuestionAnsweringOptions,
             sequence_length=384,
@@ -140,6 +140,8 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             ),
             options=EmbeddingOptions,
             usual_columns=(
+                {"text": "text", "pair": "pair", "score": "score"},
+                {"text": "text", "pair": "pair", "score": "label"},
                 {"text": "sentence1", "pair": "sentence2", "score": "score"},
                 {"text": "sentence1", "pair": "sentence2", "score": "label"},
                 {"text": "sentence1", "pair": "sentence2"},

@@ -17,7 +17,14 @@ from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
-from kbert.tasks.labels import canonical_label, check_label, label_ids, label_names, sorted_labels
+from kbert.tasks.labels import (
+    canonical_label,
+    check_label,
+    label_ids,
+    label_names,
+    sorted_labels,
+    warn_of_similar_labels,
+)
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.metrics.decisions import Decisions
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -96,6 +103,7 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableText
             raise DataError("expected a label. Received an empty one", path, line)
         if len(labels) < 2:
             raise DataError(f"expected at least two labels. Received {labels.pop()!r} alone", path)
+        warn_of_similar_labels(sorted_labels(labels), path)
         chosen: ClassificationOptions = cls.info().choose_options(options)
         return cls(
             sorted_labels(labels),

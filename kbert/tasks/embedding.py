@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from kbert import features, files
-from kbert.errors import BundleError, DataError, UsageError, shown
+from kbert import features
+from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
-from kbert.model_folder.file_names import SETTINGS_FILE
-from kbert.model_folder.sentence_files import read_modules
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
@@ -28,9 +24,11 @@ from kbert.tasks.embedding_objectives import (
     TripletsObjective,
     UnsupervisedObjective,
 )
+from kbert.tasks.embedding_start import starting_task
 from kbert.tasks.metrics.embedding import pair_metrics, score_metrics
 from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.options import EmbeddingOptions, TaskOptions
+from kbert.tasks.prompts import Prompts
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.explaining import ExplainableTask
 from kbert.tasks.protocol.objective import Tensors
@@ -42,7 +40,6 @@ from kbert.tasks.readers.embedding import EmbeddingExample, read_embedding_examp
 from kbert.tasks.text_task import same_text
 from kbert.text.graph.encoder import GraphEncoder
 
-_LOG = logging.getLogger("kbert")
 OBJECTIVES: Mapping[str, type[EmbeddingObjective]] = {
     "pairs": PairsObjective,
     "triplets": TripletsObjective,
@@ -51,7 +48,7 @@ OBJECTIVES: Mapping[str, type[EmbeddingObjective]] = {
 }
 
 
-class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
+class EmbeddingTask(Prompts, ExplainableTask, TrainableTask[EmbeddingExample]):
     """A task that returns a vector for each text.
 
     Vectors have the length 1, so that a dot product is the cosine, unless the files of the model say otherwise. A
@@ -190,7 +187,7 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
 
     def for_starting_model(self, folder: PathLike) -> EmbeddingTask:
         """Returns the task with the pooling and the prompts of the model, unless the user gave others."""
-        start = _vectors_of(folder)
+        start: EmbeddingTask | None = starting_task(type(self), folder)
         if start is None:
             return self
         task = copy.copy(self)
@@ -203,7 +200,7 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
             task.prompt = start.prompt
         if "pair_prompt" not in self._told:
             task.pair_prompt = task.prompt if "prompt" in self._told else start.pair_prompt
-        task._check_prompts()
+        task.check_prompts()
         return task
 
     def with_pooling(self, pooling: str) -> EmbeddingTask:
@@ -211,50 +208,6 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
         task = copy.copy(self)
         task.pooling = pooling
         return task
-
-    def with_prompt(
-        self, prompt: str | None, prompt_name: str | None = None, pair_prompt: str | None = None
-    ) -> EmbeddingTask:
-        """Returns the task with other prompts.
-
-        Args:
-            prompt: The prompt of all texts; None keeps the present prompts.
-            prompt_name: The name of one of the model's prompts, instead of `prompt`.
-            pair_prompt: The prompt of pairs and negatives, if it differs from `prompt`.
-
-        Raises:
-            UsageError: The arguments contradict each other, the model has no prompt of that name, or it excludes
-                prompts from the pooling.
-        """
-        if prompt is not None and prompt_name is not None:
-            raise UsageError("expected prompt or prompt_name; leave one out. Received: both")
-        if prompt_name is not None:
-            prompt = self.named_prompt(prompt_name)
-        task = copy.copy(self)
-        if prompt is not None:
-            task.prompt = task.pair_prompt = prompt
-        if pair_prompt is not None:
-            task.pair_prompt = pair_prompt
-        task._check_prompts()
-        return task
-
-    def _check_prompts(self) -> None:
-        if not self.include_prompt and (self.prompt or self.pair_prompt):
-            raise UsageError(
-                "the model excludes its prompts from the pooling (include_prompt), which kbert does not compute; give "
-                'an empty prompt: --prompt "" (in Python prompt="")'
-            )
-
-    def named_prompt(self, name: str) -> str:
-        """Returns the text of one of the model's prompts.
-
-        Raises:
-            UsageError: The model has no prompt of that name.
-        """
-        if name not in self.prompts:
-            has = f"it has {', '.join(map(shown, self.prompts))}" if self.prompts else "it has none"
-            raise UsageError(f"the model has no prompt of that name; {has}. Received: prompt_name={shown(name)}")
-        return self.prompts[name]
 
     def sentence_modules(self, sequence_length: int | None) -> SentenceModules:
         """Returns the settings for the files of sentence-transformers, with `prompt` as the default prompt."""
@@ -320,10 +273,6 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
             return {"text": [self.prompt + example.text for example in examples]}
         return {"text": list(self._places(examples))}
 
-    def add_prompts(self, inputs: Tensors) -> Tensors:
-        """Returns the texts with the prompt before each."""
-        return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
-
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
         """Returns the items of the objective, each a text and those that it is compared with, and their targets."""
         objective = self._make_objective()
@@ -357,7 +306,7 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
             UsageError: The task has a prompt, but the model excludes prompts from the pooling, which kbert does not
                 compute.
         """
-        self._check_prompts()
+        self.check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
@@ -434,32 +383,3 @@ class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
         """Returns the index of each distinct text, with its prompt, in order of appearance."""
         both = ((self.prompt + example.text, self.pair_prompt + (example.pair or "")) for example in examples)
         return {text: place for place, text in enumerate(dict.fromkeys(text for each in both for text in each))}
-
-
-def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
-    """Returns the task of a model folder for embedding, read without its weights; None for other folders."""
-    settings = Path(folder) / SETTINGS_FILE
-    if settings.is_file():
-        values = files.read_json(settings, BundleError)
-        values = values if isinstance(values, dict) else {}
-        if saved := values.get("task"):  # a kbert.json without a task is ignored
-            return _own_vectors(saved, values.get("sequence_length"), folder)
-    modules = read_modules(folder)
-    if modules is None or modules.kind != EMBEDDER:
-        return None
-    if modules.unsupported is not None:
-        _LOG.info("%s has %s, which kbert does not compute: only its encoder is used", folder, modules.unsupported)
-        return None
-    return EmbeddingTask.of_modules(modules)
-
-
-def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | None:
-    """Returns the embedding task in a kbert.json, with its longest input; None if the task is another."""
-    if not isinstance(saved, dict) or saved.get("name") != EmbeddingTask.name:
-        return None
-    try:
-        task = EmbeddingTask.from_settings(saved)
-    except (KeyError, TypeError, ValueError) as problem:
-        raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
-    task.longest_input = length if isinstance(length, int) and length > 0 else None
-    return task

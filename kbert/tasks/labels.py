@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from kbert.files import PathLike
+
+_LOG = logging.getLogger("kbert")
 MISSING = frozenset(
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|NaT".split("|")
 )
@@ -74,6 +79,40 @@ def sorted_labels(labels: Collection[str]) -> list[str]:
     # "nan" and "inf" are floats to Python, but have no order among labels.
     finite = all(map(math.isfinite, numbers.values()))
     return sorted(labels, key=lambda label: (numbers[label], label) if finite else (0.0, label))
+
+
+def warn_of_similar_labels(labels: Collection[str], path: PathLike) -> None:
+    """Logs a warning if labels differ only in capitals or in characters that look alike, since this may be a slip.
+
+    Args:
+        labels: The labels.
+        path: Their file, for the message.
+    """
+    similar = similar_labels(labels)
+    if similar:
+        listed = " and ".join(map(ascii, similar))
+        _LOG.warning(
+            "%s: the labels %s differ only in capitals or in characters that look alike, and are learnt as different "
+            "labels; if they are the same, write them alike",
+            path,
+            listed,
+        )
+
+
+def similar_labels(labels: Collection[str]) -> list[str]:
+    """Returns the first labels that differ only in capitals, invisible characters, or how Unicode writes a letter.
+
+    The result is empty if there are none.
+
+    Example:
+        >>> similar_labels(["Spam", "ham", "spam"])
+        ['Spam', 'spam']
+    """
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        seen = "".join(each for each in label if unicodedata.category(each) != "Cf")
+        groups.setdefault(unicodedata.normalize("NFC", seen).casefold().strip(), []).append(label)
+    return next((group for group in groups.values() if len(group) > 1), [])
 
 
 def label_ids(labels: Sequence[str]) -> dict[str, int]:

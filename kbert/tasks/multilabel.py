@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import re
@@ -19,7 +20,14 @@ from kbert.models.encoder import BertEncoder
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
-from kbert.tasks.labels import canonical_label, check_label, label_ids, label_names, sorted_labels
+from kbert.tasks.labels import (
+    canonical_label,
+    check_label,
+    label_ids,
+    label_names,
+    sorted_labels,
+    warn_of_similar_labels,
+)
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.metrics.decisions import Decisions, logits_of, probabilities_of
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
@@ -168,6 +176,7 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
         labels = names or sorted_labels({label for each in examples for label in each.target})
         if not any(example.target for example in examples):
             raise DataError("expected labels. No row has any", path)
+        warn_of_similar_labels(labels, path)
         weights = _chosen_weights(chosen.class_weights, examples, labels)
         return cls(labels, examples[0].pair is not None, None, weights)
 
@@ -299,7 +308,9 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask
             thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]
         else:
             thresholds = [best_threshold(probabilities.ravel(), truth.ravel())] * len(self.labels)
-        return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights)
+        task = copy.copy(self)
+        task.thresholds = thresholds
+        return task
 
     def with_temperature(self, temperature: float) -> MultilabelTask:
         """Returns the task with thresholds that give each text the same labels as before."""

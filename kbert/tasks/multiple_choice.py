@@ -241,7 +241,8 @@ class MultipleChoiceTask(CalibratedTask[ChoiceExample], ExplainableTask):
         """Formats the index of the choice from 0 ("-" if the model abstains), its probability, prompt and choice."""
         probability = max(prediction["probabilities"], default=0.0)
         index = "-" if prediction.get("abstained") else str(prediction["index"])
-        return "\t".join([index, f"{probability:.4f}", prediction["prompt"], prediction["choice"]])
+        choice = " ".join(prediction["choice"].split())
+        return "\t".join([index, f"{probability:.4f}", prediction["prompt"], choice])
 
     def decisions(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> Decisions:
         """Returns the decisions among the choices of each example."""

@@ -17,18 +17,20 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answers.context_spans import answer_positions, best_spans
-from kbert.tasks.explained.answers import explained_answers
+from kbert.tasks.answers.context_answers import answer_scores, best_texts, served_context_answers, tuned_threshold
+from kbert.tasks.answers.context_spans import answer_positions
+from kbert.tasks.explained.answers import explained_answer_part
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.options import QuestionAnsweringOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
-from kbert.tasks.protocol.explaining import SPAN, ExplainedPart, PartsExplainingTask, TokenPlaces
+from kbert.tasks.protocol.explaining import SPAN, ExplainedPart, PartsExplainingTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.protocol.soft_outputs import PLACES, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows, strings
 from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
+from kbert.tasks.rows.question_rows import answer_lengths, cut_questions
 from kbert.tasks.text_task import same_text
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -117,7 +119,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         targets: bool,
         bad: BadRows,
     ) -> Iterator[Question]:
-        """Yields the questions of a SQuAD file or JSON lines; without targets also those of a table."""
+        """Yields the questions of a SQuAD file, JSON lines or a table."""
         return read_questions(path, columns, form=options.table_format, targets=targets, bad=bad)
 
     @classmethod
@@ -180,7 +182,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         """Returns windows over the contexts. A question is cut to 64 tokens, or to a third of the input if smaller."""
         third = (encode.sequence_length - 3) // 3
         stride, room = self._stride(encode.sequence_length)
-        questions = _cut(encode, inputs["question"], min(_LONGEST_QUESTION, max(third, 1), room))
+        questions = cut_questions(encode, inputs["question"], min(_LONGEST_QUESTION, max(third, 1), room))
         windows = encode.windows(questions, inputs["context"], stride=stride, truncation="only_second")
         return {
             **windows.features,
@@ -207,7 +209,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
 
         A longest answer that the user gave is kept.
         """
-        lengths = _answer_lengths(examples, encode)
+        lengths = answer_lengths(examples, encode)
         if not self._follows_data or not len(lengths):
             return self
         covering = int(np.percentile(lengths, _ANSWERS_COVERED, method="higher"))
@@ -256,7 +258,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         )
 
     def _notes(self, examples: Sequence[Question], unseen: int, encode: GraphEncoder) -> tuple[str, ...]:
-        lengths = _answer_lengths(examples, encode)
+        lengths = answer_lengths(examples, encode)
         notes = []
         if long := int((lengths > self.max_answer_length).sum()):
             notes.append(
@@ -308,37 +310,13 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         `scores`, float32 [B, N]; `logits`, the sums of start and end logits, float32 [B, N]. `null_logit`, float32 [B],
         is the logit of "no answer".
         """
-        count = tf.size(encoded["context"])
-        logits, starts, limits = best_spans(
-            outputs["start_logits"], outputs["end_logits"], encoded, longest=self.max_answer_length, most=self.n_best
+        return served_context_answers(
+            outputs,
+            encoded,
+            longest=self.max_answer_length,
+            most=self.n_best,
+            null_threshold=self.null_threshold if self.impossible else None,
         )
-        rows = tf.cast(encoded["window_rows"], tf.int64)
-        null_logit = tf.math.segment_min(outputs["start_logits"][:, 0] + outputs["end_logits"][:, 0], rows)
-        possible = logits > MASKED_LOGIT / 2
-        starts, limits = tf.where(possible, starts, 0), tf.where(possible, limits, 0)
-        null = null_logit if self.impossible else tf.fill([count], MASKED_LOGIT)
-        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, MASKED_LOGIT), null[:, None]], 1))
-        scores = tf.where(possible, weights[:, :-1], 0.0)
-        context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
-        wide = tf.repeat(context[:, None], tf.shape(starts)[1], axis=1)
-        texts = tf.strings.substr(wide, starts, limits - starts, unit="UTF8_CHAR")
-        answered = possible[:, 0]
-        if self.impossible:
-            answered &= null_logit - logits[:, 0] <= self.null_threshold
-        none = weights[:, -1] if self.impossible else tf.zeros([count])
-        return {
-            "answer": tf.where(answered, texts[:, 0], ""),
-            "start": tf.where(answered, starts[:, 0], 0),
-            "end": tf.where(answered, limits[:, 0], 0),
-            "score": tf.where(answered, scores[:, 0], none),
-            "count": tf.reduce_sum(tf.cast(possible, tf.int32), -1),
-            "answers": texts,
-            "starts": starts,
-            "ends": limits,
-            "scores": scores,
-            "logits": tf.where(possible, logits, 0.0),
-            "null_logit": null_logit,
-        }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns `start_logits` and `end_logits`, float32 [B, S] each."""
@@ -355,30 +333,12 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
     ) -> ExplainedPart:
         """Returns the answer that the model gives, or the given span of the context."""
-        served, span = self.served_answers(outputs, encoded), chosen[SPAN]
-        given = span[:, 1] > span[:, 0]
-        starts = tf.where(given, span[:, 0], served["start"])
-        ends = tf.where(given, span[:, 1], served["end"])
-        found = explained_answers(outputs, encoded, starts, ends)
-
-        def of_window(values: tf.Tensor) -> tf.Tensor:
-            return tf.gather(values, found.windows)
-
-        # The offsets of special tokens are 0, and those of other tokens are not empty.
-        in_question = ~encoded["in_context"] & (encoded["token_ends"] > encoded["token_starts"])
-        texts = tf.where(encoded["in_context"], 1, tf.where(in_question, 0, -1))
-        context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
-        exists = tf.reduce_any(found.positions > 0, -1)
-        starts, ends = tf.where(exists, starts, 0), tf.where(exists, ends, 0)
-        return ExplainedPart(
-            {feature.name: of_window(encoded[feature.name]) for feature in self.model_features},
-            TokenPlaces(of_window(texts), of_window(encoded["token_starts"]), of_window(encoded["token_ends"])),
-            found.positions,
-            {
-                "answer": tf.strings.substr(context, starts, ends - starts, unit="UTF8_CHAR"),
-                "start": starts,
-                "end": ends,
-            },
+        return explained_answer_part(
+            self.served_answers(outputs, encoded),
+            outputs,
+            encoded,
+            chosen[SPAN],
+            [feature.name for feature in self.model_features],
         )
 
     def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
@@ -418,67 +378,23 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         """Returns the task with the threshold of "no answer" that gives the highest F1."""
         if not self.impossible:
             return self
-        texts, differences = self._best_texts(answers)
-        scores = [
-            metrics.best(self._f1, [answer.text for answer in example.answers], text) if example.answers else 0.0
-            for example, text in zip(examples, texts, strict=True)
-        ]
-        threshold = metrics.best_threshold(differences, scores, [not example.answers for example in examples])
-        return self.from_settings(self.settings() | {"null_threshold": threshold})
+        threshold = tuned_threshold(examples, answers, by_characters=self.by_characters)
+        task = copy.copy(self)
+        task.null_threshold = threshold
+        return task
 
     def evaluate(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Returns exact match and F1.
 
         If some questions have no answer, they are also given for the questions with and without an answer.
         """
-        exact_match = metrics.character_exact_match if self.by_characters else metrics.exact_match
-        texts, differences = self._best_texts(answers)
+        texts, differences = best_texts(answers)
         if self.impossible:
             pairs = zip(texts, differences, strict=True)
             texts = [text if difference <= self.null_threshold else "" for text, difference in pairs]
-        scores = []
-        for example, text in zip(examples, texts, strict=True):
-            true = [answer.text for answer in example.answers or ()]
-            scores.append((metrics.best(exact_match, true, text), metrics.best(self._f1, true, text)))
-        found = np.array(scores).reshape(-1, 2)
-        possible = np.array([bool(example.answers) for example in examples])
-        result: dict[str, Any] = {"examples": len(examples)}
-        for name, rows in (("", possible | True), ("_answerable", possible), ("_unanswerable", ~possible)):
-            if rows.any() and (not name or not possible.all()):
-                result[f"exact_match{name}"], result[f"f1{name}"] = found[rows].mean(0).tolist()
-        return result
-
-    @property
-    def _f1(self) -> metrics.Metric:
-        return metrics.character_f1 if self.by_characters else metrics.f1
-
-    @staticmethod
-    def _best_texts(answers: Mapping[str, np.ndarray]) -> tuple[list[str], list[float]]:
-        """Returns the best answer to each question, and the score of "no answer" minus that of the best answer."""
-        found = answers["count"] > 0
-        texts = [
-            text.decode("utf-8") if any_ else "" for text, any_ in zip(answers["answers"][:, 0], found, strict=True)
-        ]
-        differences = np.where(found, answers["null_logit"] - answers["logits"][:, 0], np.inf)
-        return texts, differences.tolist()
+        return answer_scores(examples, texts, by_characters=self.by_characters)
 
     @property
     def sample_arguments(self) -> str:
         """Arguments of `kbert predict`, as an example in a model card."""
         return "'A question?' --pair 'A context that holds its answer.'"
-
-
-def _cut(encode: GraphEncoder, questions: tf.Tensor, most: int) -> tf.Tensor:
-    """Returns the questions, cut after their first `most` tokens."""
-    _, _, ends = encode.tokenizer.with_offsets(questions)
-    limits = tf.reduce_max(tf.concat([tf.zeros_like(ends[:, :1]), ends[:, :most]], 1), axis=1)
-    limits = tf.maximum(limits, 0)  # the maximum over no tokens is the least integer
-    text = tf.strings.unicode_transcode(questions, "UTF-8", "UTF-8")
-    cut = tf.strings.substr(text, tf.zeros_like(limits), limits, unit="UTF8_CHAR")
-    return tf.where(ends.row_lengths() > most, cut, questions)
-
-
-def _answer_lengths(examples: Sequence[Question], encode: GraphEncoder) -> np.ndarray:
-    """Returns the length in tokens of the first answer to each question that has an answer."""
-    answers = [example.answers[0].text for example in examples if example.answers]
-    return encode.tokenizer(strings(answers)).row_lengths().numpy() if answers else np.zeros(0, np.int64)

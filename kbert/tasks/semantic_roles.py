@@ -30,7 +30,7 @@ from kbert.tasks.readers.lost_spans import lost_spans
 from kbert.tasks.readers.predicates import RolesText
 from kbert.tasks.readers.semantic_roles import ENDINGS, read_roles_texts
 from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
-from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.rows.role_passes import best_tags, given_spans, predicate_rows, spans_in_order
 from kbert.tasks.rows.role_targets import RoleTargets, with_predicates
 from kbert.tasks.rows.windowed_words import window_stride, words_of_windows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -20,21 +19,29 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answers.spans import LETTERS, FoundSpans, found_spans, readable_spans, served_spans, span_scores
-from kbert.tasks.answers.words import given_words, readable_words, served_words, word_scores
-from kbert.tasks.explained.spans import explained_spans, mean_log_odds
-from kbert.tasks.labels import label_names
+from kbert.tasks.answers.words import (
+    constant_words,
+    given_words,
+    most_frequent_tag,
+    readable_words,
+    served_words,
+    word_scores,
+)
+from kbert.tasks.explained.spans import explained_span_part, mean_log_odds
+from kbert.tasks.labels import label_names, warn_of_similar_labels
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.options import TaggingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
-from kbert.tasks.protocol.explaining import LABEL, SPAN, ExplainedPart, PartsExplainingTask, TokenPlaces
+from kbert.tasks.protocol.explaining import LABEL, SPAN, ExplainedPart, PartsExplainingTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, names
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows, strings
 from kbert.tasks.readers.lost_spans import lost_spans
 from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
+from kbert.tasks.readers.tagged_texts import TaggedText, text_of_words
 from kbert.tasks.readers.tagged_words import tags_of_words
-from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
+from kbert.tasks.readers.tagging import CONLL_ENDINGS, read_tagged_texts
 from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
 from kbert.tasks.rows.windowed_words import window_stride, words_of_windows
 from kbert.tasks.rows.word_labels import IGNORED, labels_of_given_words, labels_of_spans
@@ -130,6 +137,7 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
         types = sorted({span.label for example in examples for span in example.spans or ()})
         if not types:
             raise DataError("expected texts with spans. There are none in any of them", path)
+        warn_of_similar_labels(types, path)
         return cls(tag_labels(types, chosen.scheme), crf=chosen.crf)
 
     @classmethod
@@ -254,22 +262,11 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
     ) -> tuple[str, dict[str, Any]]:
         """Returns the metrics of a model that finds no span, or that gives all words the most frequent tag."""
         if self.per_word:
-            return self._trivial_word_metrics(train, validation)
+            usual = most_frequent_tag(train)
+            return f"gives each word the tag {usual!r}", self.evaluate(validation, constant_words(usual, validation))
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
         return "finds no span", self.evaluate(validation, answers | {"count": np.zeros(len(validation), int)})
-
-    def _trivial_word_metrics(
-        self, train: Sequence[TaggedText], validation: Sequence[TaggedText]
-    ) -> tuple[str, dict[str, Any]]:
-        tags = Counter(tag for example in train for tag in example.tags or () if tag != NO_TAG)
-        usual = tags.most_common(1)[0][0]
-        counts = np.array([len(example.words) for example in validation])
-        starts = np.zeros((len(validation), max(counts, default=0)), np.int64)
-        for row, example in enumerate(validation):
-            starts[row, : counts[row]] = [start for start, _ in example.words]
-        answers = {"count": counts, "starts": starts, "tags": np.full(starts.shape, usual.encode(), object)}
-        return f"gives each word the tag {usual!r}", self.evaluate(validation, answers)
 
     # === Model ===
 
@@ -405,21 +402,14 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
             found = FoundSpans(encoded["word_rows"], encoded["word_starts"], encoded["word_ends"], tags, scores)
         else:
             found = found_spans(tf.gather(self._letters, tags), tf.gather(self._types, tags), scores, encoded)
-        names = self.explained_labels
-        spans = explained_spans(logits, self._kinds, len(names), found, encoded, chosen[LABEL], chosen[SPAN])
-
-        def of_window(name: str) -> tf.Tensor:
-            return tf.gather(encoded[name], spans.windows)
-
-        return ExplainedPart(
-            {feature.name: of_window(feature.name) for feature in self.model_features},
-            TokenPlaces(tf.where(of_window("in_text"), 0, -1), of_window("token_starts"), of_window("token_ends")),
-            spans.tokens,
-            {
-                LABEL: tf.where(spans.exist, tf.gather(tf.constant(list(names)), spans.kinds), ""),
-                "start": tf.where(spans.exist, spans.starts, 0),
-                "end": tf.where(spans.exist, spans.ends, 0),
-            },
+        return explained_span_part(
+            logits,
+            self._kinds,
+            self.explained_labels,
+            found,
+            encoded,
+            chosen,
+            [feature.name for feature in self.model_features],
         )
 
     def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:

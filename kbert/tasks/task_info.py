@@ -130,6 +130,8 @@ class TaskInfo:
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
         """Splits keyword arguments into the columns by role (from `text_column` and the like) and the options.
 
+        A column that a file does not have stays "", so that it is not looked for in the header.
+
         Args:
             given: The keyword arguments by name.
 
@@ -137,7 +139,8 @@ class TaskInfo:
             UsageError: The task has no such column or option.
         """
         columns, others = split_columns(given)
-        return self.choose_columns(columns), self.choose_options(others)
+        absent = {role: name for role, name in columns.items() if name == ""}
+        return {**self.choose_columns(columns), **absent}, self.choose_options(others)
 
 
 def column_keywords(columns: Mapping[str, str]) -> dict[str, str]:

@@ -82,7 +82,10 @@ class TextTask(AnsweringTask[Example]):
         single = [] if cls.target_lists else [cls.target_column]
         spellings: dict[str, str] = {}
         form, flags = options.table_format, cls.column_flags(options)
-        for row in read_table(path, columns, form=form, lists=lists, list_values=single, bad=bad, flags=flags):
+        rows = read_table(
+            path, columns, form=form, lists=lists, list_values=single, accepted=targets, bad=bad, flags=flags
+        )
+        for row in rows:
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
                 if targets and isinstance(target, list) and not cls.target_lists:

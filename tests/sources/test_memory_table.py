@@ -74,6 +74,12 @@ def test_missing_cells_of_pandas():
     ]
 
 
+def test_missing_values_of_dictionaries_are_null():
+    pandas = pytest.importorskip("pandas")
+    rows = [{"text": math.nan, "label": pandas.NA, "when": pandas.NaT, "list": [1.0, np.float32("nan")]}]
+    assert as_table(rows, "x").rows == [{"text": None, "label": None, "when": None, "list": [1.0, None]}]
+
+
 def test_dictionaries_are_read_as_json_is():
     rows = [{"text": "a", "label": None, "ok": True}]
     assert as_table(rows, "x").rows == rows

@@ -1,6 +1,6 @@
 import pytest
 
-from kbert.tasks.labels import label_ids, label_names, sorted_labels
+from kbert.tasks.labels import label_ids, label_names, similar_labels, sorted_labels, warn_of_similar_labels
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,19 @@ def test_equal_labels_are_refused():
     assert label_ids(["b", "a"]) == {"b": 0, "a": 1}
     with pytest.raises(ValueError, match=r"^labels must have different names\. Received: 'a' twice$"):
         label_ids(["b", "a", "c", "a"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "similar"),
+    [
+        (["Spam", "ham", "spam"], ["Spam", "spam"]),
+        (["caf\u00e9", "cafe\u0301"], ["caf\u00e9", "cafe\u0301"]),
+        (["spam", "spam\u200b"], ["spam", "spam\u200b"]),
+        (["1", "10", "one"], []),
+    ],
+)
+def test_labels_that_look_alike(labels, similar, logged):
+    warn_of_similar_labels(labels, "train.csv")
+    found = logged()
+    assert similar_labels(labels) == similar
+    assert [message.split(": ", 1)[0] for message in found] == ["train.csv"] * bool(similar)

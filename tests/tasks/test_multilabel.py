@@ -269,6 +269,7 @@ def test_thresholds_are_tuned_on_examples():
     assert tuned.evaluate(examples, answers)["f1_micro"] == pytest.approx(0.75)
     tuned = task.with_main_metric("f1_macro").with_tuned_thresholds(examples, answers)
     assert tuned.thresholds == pytest.approx([0.15, 0.8])
+    assert tuned.main_metric == "f1_macro"
     assert tuned.evaluate(examples, answers)["f1_macro"] == 1.0
 
 

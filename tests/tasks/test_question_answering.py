@@ -258,6 +258,7 @@ def test_the_threshold_is_tuned():
     assert task.evaluate(QUESTIONS, answers)["exact_match"] == 0.75
     tuned = task.with_tuned_thresholds(QUESTIONS, answers)
     assert tuned.null_threshold == 0.5
+    assert task.with_main_metric("exact_match").with_tuned_thresholds(QUESTIONS, answers).main_metric == "exact_match"
     assert tuned.evaluate(QUESTIONS, answers)["f1"] == pytest.approx((3 + 2 / 3) / 4)
     again = QuestionAnsweringTask.from_settings(json.loads(json.dumps(tuned.settings())))
     assert again.settings() == tuned.settings()
@@ -268,6 +269,16 @@ def test_a_stride_without_room_for_questions(encode):
         UsageError, match=r"^stride must leave room for questions: less than sequence_length - 4 = 16\. "
     ):
         QuestionAnsweringTask(stride=16).training_rows(QUESTIONS, encode)
+
+
+def test_columns_of_a_squad_file_cannot_be_kept(vocabulary, small_config, tmp_path):
+    task = QuestionAnsweringTask()
+    predictor = Predictor(task, task.build(BertEncoder(small_config, pooled=False)), Tokenizer(vocabulary), 32)
+    path = squad(tmp_path, CONTEXT, {"question": "a dog ?", "id": "1"})
+    with pytest.raises(
+        UsageError, match=r"squad\.json: expected a table or JSON lines, which have columns to keep\. Rec"
+    ):
+        list(predictor.predict_file(path, keep_columns=["title"]))
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ from kbert.export.saved_model import export_saved_model
 from kbert.model_folder.bundle import Bundle
 from kbert.prediction.loading import load
 from kbert.tasks.answers.words import given_words, word_scores
-from kbert.tasks.readers.tagging import Span, TaggedText, text_of_words
+from kbert.tasks.readers.tagged_texts import Span, TaggedText, text_of_words
 from kbert.tasks.tagging import TaggingTask
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

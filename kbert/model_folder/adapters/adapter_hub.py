@@ -108,11 +108,7 @@ def read_bottlenecks(folder: Path, config: Mapping[str, Any]) -> BottleneckConte
     scaling = settings.get("scaling", 1.0)
     if isinstance(scaling, bool) or not isinstance(scaling, (int, float)):
         raise UsageError(f"{place}: expected a number as scaling. Received: {shown(scaling)}")
-    path = _first_file(folder, ADAPTER_HUB_WEIGHTS_FILE, ADAPTER_HUB_TORCH_FILE)
-    if path is None:
-        raise BundleError(
-            f"expected {ADAPTER_HUB_WEIGHTS_FILE} or {ADAPTER_HUB_TORCH_FILE} in {folder}. Received: neither"
-        )
+    path = weights_files(folder)[0]
     tensors = {}
     for stored, tensor in read_tensor_file(path).items():
         name = _own_name(path, stored)
@@ -122,6 +118,21 @@ def read_bottlenecks(folder: Path, config: Mapping[str, Any]) -> BottleneckConte
         raise UsageError(f"{path}: expected adapters of one width in all blocks. Received: {sorted(sizes)}")
     architecture, labels, head = _read_head(folder)
     return BottleneckContent({**tensors, **head}, sizes.pop(), act, architecture, labels)
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """Returns the paths of the weights of an adapter and, if the folder has them, of those of its head.
+
+    Raises:
+        BundleError: The folder has no weights of an adapter.
+    """
+    path = _first_file(folder, ADAPTER_HUB_WEIGHTS_FILE, ADAPTER_HUB_TORCH_FILE)
+    if path is None:
+        raise BundleError(
+            f"expected {ADAPTER_HUB_WEIGHTS_FILE} or {ADAPTER_HUB_TORCH_FILE} in {folder}. Received: neither"
+        )
+    head = _first_file(folder, HEAD_WEIGHTS_FILE, HEAD_TORCH_FILE)
+    return [path] if head is None else [path, head]
 
 
 def adapter_hub_config(

@@ -156,12 +156,18 @@ def _peft_tensors(adapter: Adapter, *, bare: bool) -> dict[str, np.ndarray]:
     return tensors
 
 
-def adapter_weights_file(folder: PathLike) -> Path:
-    """Returns the path of an adapter's file of weights.
+def adapter_weights_files(folder: PathLike) -> list[Path]:
+    """Returns the paths of an adapter's files of weights; those of AdapterHub have a head in another file.
 
     Raises:
         BundleError: The folder has none.
     """
+    if adapter_hub.is_adapter_hub(_read_object(Path(folder) / ADAPTER_CONFIG_FILE)):
+        return adapter_hub.weights_files(Path(folder))
+    return [_peft_weights_file(folder)]
+
+
+def _peft_weights_file(folder: PathLike) -> Path:
     for name in (ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE):
         if (Path(folder) / name).is_file():
             return Path(folder) / name
@@ -196,7 +202,7 @@ def read_adapter(folder: PathLike) -> Adapter:
         raise UsageError(f"{place}: expected an adapter of the kind LORA. Received: {shown(kind)}")
     if lora:
         check_supported(place, config)
-    path = adapter_weights_file(folder)
+    path = _peft_weights_file(folder)
     tensors: dict[str, np.ndarray] = {}
     factors: dict[str, dict[str, np.ndarray]] = {}
     for stored, tensor in read_tensor_file(path).items():

@@ -10,7 +10,7 @@ import numpy as np
 from kbert.tasks.metrics.semantic_roles import joined_arguments, predicate_scores, role_counts
 from kbert.tasks.readers.lost_spans import visible
 from kbert.tasks.readers.predicates import Predicate, RolesText
-from kbert.tasks.readers.tagging import Span
+from kbert.tasks.readers.tagged_texts import Span
 
 _EXCLUDED = ("V", "C-V")
 """The roles that are parts of the predicate, which the scores leave out."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.readers.lost_spans import visible
 from kbert.tasks.readers.tag_schemes import entity_scores
-from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.readers.tagged_texts import TaggedText
 
 LETTERS = "OBIES"
 """The letters of tags in all schemes: outside, begin, inside, end and single."""

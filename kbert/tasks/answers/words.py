@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from kbert.tasks.answers.spans import parts_by_text
 from kbert.tasks.metrics.class_scores import scores_by_class
 from kbert.tasks.protocol.objective import Tensors
-from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.readers.word_tags import NO_TAG, predicted_tags
 
 
@@ -70,6 +71,21 @@ def given_words(example: TaggedText, predicted: Sequence[Mapping[str, Any]]) -> 
         }
         for (start, end), index in zip(example.words, indices, strict=True)
     ]
+
+
+def most_frequent_tag(examples: Sequence[TaggedText]) -> str:
+    """Returns the tag that most words of the examples have."""
+    tags = Counter(tag for example in examples for tag in example.tags or () if tag != NO_TAG)
+    return tags.most_common(1)[0][0]
+
+
+def constant_words(tag: str, examples: Sequence[TaggedText]) -> dict[str, np.ndarray]:
+    """Returns the answers, in the form that `word_scores` takes, of a model that gives each given word the same tag."""
+    counts = np.array([len(example.words) for example in examples])
+    starts = np.zeros((len(examples), max(counts, default=0)), np.int64)
+    for row, example in enumerate(examples):
+        starts[row, : counts[row]] = [start for start, _ in example.words]
+    return {"count": counts, "starts": starts, "tags": np.full(starts.shape, tag.encode(), object)}
 
 
 def word_scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from kbert.layers.heads import MASKED_LOGIT
 from kbert.tasks.answers.spans import FoundSpans
 from kbert.tasks.explained.best_rows import LOWEST, best_rows
+from kbert.tasks.protocol.explaining import LABEL, SPAN, ExplainedPart, TokenPlaces
 from kbert.tasks.protocol.objective import Tensors
 
 
@@ -108,4 +110,41 @@ def explained_spans(
     windows = best_rows(tf.reduce_sum(tf.cast(tokens, tf.float32), -1), encoded["window_rows"], texts)
     return ExplainedSpans(
         starts, ends, kind, words > 0, windows, tf.where(tf.gather(tokens, windows), kind[:, None], -1)
+    )
+
+
+def explained_span_part(
+    logits: tf.Tensor,
+    kinds: tf.Tensor,
+    names: Sequence[str],
+    found: FoundSpans,
+    encoded: Tensors,
+    chosen: Tensors,
+    features: Sequence[str],
+) -> ExplainedPart:
+    """Returns the span of each text that is explained, as the part of the answer.
+
+    Args:
+        logits: The logits of the tags of all N words, float32 [N, C].
+        kinds: The kind of each tag, int32 [C]; -1 for O.
+        names: The names of the kinds.
+        found: The predicted spans. Their types are kinds.
+        encoded: The places of the words, from `TaggingTask.encode`.
+        chosen: The label and the span that the caller chose; see `explained_spans`.
+        features: The names of the features of the model.
+    """
+    spans = explained_spans(logits, kinds, len(names), found, encoded, chosen[LABEL], chosen[SPAN])
+
+    def of_window(name: str) -> tf.Tensor:
+        return tf.gather(encoded[name], spans.windows)
+
+    return ExplainedPart(
+        {name: of_window(name) for name in features},
+        TokenPlaces(tf.where(of_window("in_text"), 0, -1), of_window("token_starts"), of_window("token_ends")),
+        spans.tokens,
+        {
+            LABEL: tf.where(spans.exist, tf.gather(tf.constant(list(names)), spans.kinds), ""),
+            "start": tf.where(spans.exist, spans.starts, 0),
+            "end": tf.where(spans.exist, spans.ends, 0),
+        },
     )

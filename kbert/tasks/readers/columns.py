@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Collection, Iterable, Mapping
 
@@ -70,10 +71,28 @@ def find_columns(
         spelled = header.spelled(name)
         if role not in found and spelled not in (None, name):
             found[role] = str(spelled)
+    if tell:
+        _tell_unread(info, path, given, {**chosen, **found}, header)
     if found and tell:
         words = ", ".join(f"--{role}-column {name}" for role, name in found.items())
         _LOG.info("%s: read with %s", path, words)
     return {**chosen, **found}
+
+
+def _tell_unread(
+    info: TaskInfo, path: PathLike, given: Mapping[str, str | None], read: Mapping[str, str], header: _Header
+) -> None:
+    """Logs the columns with usual names of targets that are not read, since the user named other targets."""
+    for column in info.columns:
+        if column.target and column.usual and column.role not in read and given.get(column.role) != "":
+            name = header.spelled(column.usual)
+            if name is not None and name not in read.values():
+                _tell_once(f"{path}: the column {name} is not read; --{column.role}-column {name} reads it")
+
+
+@functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once
+def _tell_once(message: str) -> None:
+    _LOG.info(message)
 
 
 class _Header:

@@ -13,7 +13,7 @@ from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.readers.conll_columns import first_sentences, line_of_first_tag, width_of_counted_words
+from kbert.tasks.readers.conll_columns import first_sentences, line_of_first_tag, split_cells, width_of_counted_words
 from kbert.tasks.readers.tagged_words import Sentence
 
 _LOG = logging.getLogger("kbert")
@@ -25,6 +25,8 @@ _CONLLU_WORD, _CONLLU_TAG = 2, 4
 _ID = re.compile(r"\d+((-|\.)\d+)?")
 _RANGE = re.compile(r"\d+(-|\.)\d+")
 """The ids of multi-word tokens and of empty nodes in CoNLL-U."""
+_BRAT = re.compile(r"T\d+\t\S+ \d+ \d+[\t;]")
+"""The beginning of a span in brat's format."""
 _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=|#(begin|end) document")
 
 
@@ -49,6 +51,7 @@ def read_conll(
         UsageError: A column is a name instead of a number.
         DataError: A line is invalid, with file and line.
     """
+    _refuse_brat(path, form)
     word_column, tag_column = (_number(columns.get(role), role) for role in ("text", "label"))
     if not (word_column and tag_column) and _is_conllu(path, form):
         word_column, tag_column = word_column or _CONLLU_WORD, tag_column or _CONLLU_TAG
@@ -86,9 +89,28 @@ def read_conll(
         word = cells[(word_column or 1) - 1].strip()
         if lines.numbered and _RANGE.fullmatch(cells[0].strip()):
             continue
+        if not word:
+            bad.repaired("words that are only white space were left out", number)
+            continue
         sentence.words.append(word)
         sentence.tags.append(cells[tag_column - 1 if tag_column else -1].strip())
         sentence.lines.append(number)
+
+
+def _refuse_brat(path: PathLike, form: TableFormat) -> None:
+    """Checks that a file is not one of brat, whose lines look like words with tags.
+
+    Raises:
+        DataError: It is one of brat.
+    """
+    first = next(form.numbered_lines(path, BadRows(1 << 60)), None)
+    if first is not None and _BRAT.match(first[1]):
+        raise DataError(
+            "expected a word and its tag in each line. Received: the annotations of brat, whose text is in another "
+            'file; write JSON lines such as {"text": "Ada left", "spans": [{"start": 0, "end": 3, "label": "PER"}]}',
+            path,
+            first[0],
+        )
 
 
 @functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once
@@ -122,7 +144,6 @@ class _Lines:
         self, path: PathLike, form: TableFormat, word: int | None, tag: int | None, targets: bool, bad: BadRows
     ) -> None:
         self._path, self._form, self._bad = path, form, bad
-        self._delimiter = form.delimiter
         self._needed = max(word or 1, tag or 1)
         self._named = word is not None or tag is not None
         self._fewest = 2 if targets else 1
@@ -149,9 +170,7 @@ class _Lines:
 
     def cells(self, line: str) -> list[str]:
         """Splits a line into cells."""
-        if self._delimiter:
-            return line.split(self._delimiter)
-        return line.split("\t") if "\t" in line else line.split()
+        return split_cells(line, self._form.delimiter)
 
     def kept(self) -> Iterator[tuple[int, str]]:
         """Yields all lines except comments, each with its number."""
@@ -171,7 +190,7 @@ class _Lines:
         last = cells[self._tag - 1] if self._tag and self._tag <= len(cells) else cells[-1]
         word = cells[self._word - 1] if self._word <= len(cells) else ""
         right = self._fits(len(cells)) and (self._named or len(cells) == self._width)
-        if right and word.strip() and last.strip():
+        if right and word and last.strip():
             return None
         if self._named:
             return f"expected at least {self._needed} columns with a word and a tag. Received: {line[:60]!r}"

@@ -19,6 +19,28 @@ Rows = Sequence[tuple[int, Sequence[str]]]
 """The words of a sentence: the 1-based line of each, and its cells."""
 
 
+def split_cells(line: str, delimiter: str | None) -> list[str]:
+    r"""Splits a line into cells at a delimiter, or else at tabs, or else at spaces.
+
+    Other white space, such as the no-break space in the French number 10 000, may be part of a word. It separates cells
+    only in a line without spaces.
+
+    Example:
+        >>> split_cells("10\u00a0000 B-NUM", None), split_cells("Ada\u3000B-PER", None)
+        (['10\xa0000', 'B-NUM'], ['Ada', 'B-PER'])
+
+    Args:
+        line: The line.
+        delimiter: The delimiter, if it is neither a tab nor a space.
+    """
+    if delimiter:
+        return line.split(delimiter)
+    if "\t" in line:
+        return line.split("\t")
+    cells = [cell for cell in line.split(" ") if cell]
+    return cells if len(cells) > 1 else line.split()
+
+
 def first_sentences(path: PathLike, form: TableFormat) -> list[Rows]:
     """Returns the first sentences of a file, without comments, -DOCSTART- lines and multi-word tokens.
 
@@ -31,8 +53,7 @@ def first_sentences(path: PathLike, form: TableFormat) -> list[Rows]:
         if not line.strip():
             sentences.append([])
             continue
-        cells = line.split(form.delimiter) if form.delimiter else line.split("\t") if "\t" in line else line.split()
-        cells = [cell.strip() for cell in cells]
+        cells = [cell.strip() for cell in split_cells(line, form.delimiter)]
         if not line.startswith(("#", "-DOCSTART-")) and not _RANGE.fullmatch(cells[0]):
             sentences[-1].append((number, cells))
     return [rows for rows in sentences if rows]

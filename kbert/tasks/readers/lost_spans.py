@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kbert.files import PathLike
 from kbert.tasks.readers.span_exports import offset_reader
-from kbert.tasks.readers.tagging import Span, TaggedText
+from kbert.tasks.readers.tagged_texts import Span, TaggedText
 from kbert.text.replacement_table import is_cjk, is_punctuation
 
 

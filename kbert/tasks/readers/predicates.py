@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kbert.tasks.readers.tagging import Span
+from kbert.tasks.readers.tagged_texts import Span
 
 
 @dataclasses.dataclass(frozen=True)

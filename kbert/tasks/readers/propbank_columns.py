@@ -10,9 +10,10 @@ from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.readers.conll_columns import split_cells
 from kbert.tasks.readers.predicates import Predicate, RolesText, checked_text
+from kbert.tasks.readers.tagged_texts import Span
 from kbert.tasks.readers.tagged_words import word_places
-from kbert.tasks.readers.tagging import Span
 
 VERB = "V"
 """The role of the predicate itself in CoNLL columns."""
@@ -105,7 +106,7 @@ def _sentences(path: PathLike, form: TableFormat, bad: BadRows, names: list[str]
             if match:
                 names[:] = match["names"].split()
         else:
-            cells = line.split(form.delimiter) if form.delimiter else line.split("\t" if "\t" in line else None)
+            cells = split_cells(line, form.delimiter)
             sentence.append(_Line(number, [cell.strip() for cell in cells]))
     if sentence:
         yield sentence

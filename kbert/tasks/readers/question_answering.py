@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import DataError, UsageError, shown
+from kbert.errors import DataError, shown
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.json_values import parse
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind, row_kind
-from kbert.tasks.readers.tables import read_table
+from kbert.tasks.readers.answer_cells import parse_answers
+from kbert.tasks.readers.tables import COLUMN_NUMBERS, first_row, read_table
 
 _ID_KEYS = ("id", "qid", "query_id", "question_id")
+_TARGET_NAMES = ("answer_start", "is_impossible")
 _USUAL_SHIFT = 2
 
 
@@ -61,23 +63,21 @@ def read_questions(
     """Yields the questions of a file.
 
     Args:
-        path: A SQuAD file (1.1 or 2.0; also a list of its articles or contexts), or JSON lines of contexts with "qas"
-            or of objects with the keys in `columns`. Without targets, also a table.
+        path: A SQuAD file (1.1 or 2.0; also a list of its articles or contexts); JSON lines of contexts with "qas"
+            or of objects with the keys in `columns`; or a table with these columns, whose answers are texts or objects
+            as in JSON. A table may also have the columns answer_start, is_impossible and id.
         columns: The columns of the roles "question", "context" and "answers".
         form: The format of the file.
         targets: Whether answers are read.
         bad: Counts the questions that are skipped, and the answers whose place is corrected.
 
     Raises:
-        UsageError: Answers are read, but the file is not JSON.
+        UsageError: The file is not a table by its suffix.
         DataError: The file has another format, or a question is invalid and `bad` does not allow for it.
     """
     check_there(path)
     if file_kind(path, form) != "json":
-        if targets:
-            raise UsageError(f"{path}: expected answers in a SQuAD file (.json) or JSON lines (.jsonl)")
-        for row in read_table(path, columns, form=form, bad=bad):
-            yield Question(row.values["question"], row.values["context"], None, "", row.line)
+        yield from _table_questions(path, columns, form, targets, bad)
         return
     is_text = row_kind(path, form) == "jsonl"
     paragraphs = _paragraphs(_document(path, form), path) if is_text else None
@@ -95,6 +95,30 @@ def read_questions(
             yield _from_object(values, columns, targets, line, bad)
         except ValueError as problem:
             bad.skip(DataError(str(problem), path, line))
+
+
+def _table_questions(
+    path: files.PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool, bad: BadRows
+) -> Iterator[Question]:
+    names = [] if any(map(COLUMN_NUMBERS.fullmatch, columns.values())) else first_row(path, form)
+    optional = (*(_TARGET_NAMES if targets else ()), *_ID_KEYS)
+    further = {name: name for name in optional if name in names and name not in columns.values()}
+    name = next((key for key in _ID_KEYS if key in further), None)
+    for row in read_table(path, {**columns, **further}, form=form, bad=bad):
+        values = row.values
+        question, context, id_ = values["question"], values["context"], values[name] if name else ""
+        if not targets:
+            yield Question(question, context, None, id_, row.line)
+            continue
+        try:
+            answers: tuple[Answer, ...] = ()
+            _text(values, "question"), _text(values, "context")
+            if not _flag(values.get("is_impossible")):
+                given = parse_answers(values["answers"], values.get("answer_start", ""))
+                answers = _answers(context, given, row.line, bad)
+            yield Question(question, context, answers, id_, row.line)
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, row.line))
 
 
 def _document(path: files.PathLike, form: TableFormat) -> Any:

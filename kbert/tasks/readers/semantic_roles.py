@@ -14,7 +14,8 @@ from kbert.tasks.readers.predicates import Predicate, RolesText, checked_text
 from kbert.tasks.readers.propbank_columns import read_propbank_columns
 from kbert.tasks.readers.span_exports import offset_reader
 from kbert.tasks.readers.tables import read_table
-from kbert.tasks.readers.tagging import CONLL_ENDINGS, Span
+from kbert.tasks.readers.tagged_texts import Span
+from kbert.tasks.readers.tagging import CONLL_ENDINGS
 
 ENDINGS = (*CONLL_ENDINGS, ".conllup", ".conll05", ".conll12", "_conll", ".gold_skel")
 """The endings of the names of CoNLL files."""

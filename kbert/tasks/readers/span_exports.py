@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kbert.errors import shown
+from kbert.tasks.readers.annotators import is_rejected
+from kbert.tasks.readers.tagged_texts import Span
 
 OFFSETS = ("characters", "utf-16", "utf-8")
 _START, _END = ("start", "start_offset", "begin", "from", "start_char"), ("end", "end_offset", "stop", "to", "end_char")
@@ -35,12 +37,39 @@ def as_object(value: Any) -> Any:
     if not isinstance(data, dict) or not isinstance(results, list):
         return value
     # If several people tagged the text, the first finished annotation is used.
-    done = [each for each in results if isinstance(each, dict) and not each.get("was_cancelled")]
+    done = _finished(results)
     text = data.get("text", next((each for each in data.values() if isinstance(each, str)), None))
     found = done[0].get("result", []) if done else []
     spans = [each["value"] for each in found if isinstance(each, dict) and isinstance(each.get("value"), dict)]
     spans = [span for span in spans if "start" in span and "end" in span]
     return {"text": text, "spans": spans}
+
+
+def is_unfinished(value: Any) -> bool:
+    """Returns whether an element of a file has no valid annotation, so that its spans say nothing.
+
+    Prodigy keeps the texts that an annotator rejected or ignored. Label Studio exports tasks that nobody annotated, or
+    that were skipped.
+
+    Example:
+        >>> is_unfinished({"text": "Ada left", "spans": [], "answer": "reject"})
+        True
+        >>> is_unfinished({"data": {"text": "Ada left"}, "annotations": [{"result": [], "was_cancelled": True}]})
+        True
+        >>> is_unfinished({"data": {"text": "Ada left"}, "annotations": [{"result": []}]})
+        False
+    """
+    if not isinstance(value, dict):
+        return False
+    if "text" in value:
+        return is_rejected(value)
+    results = value.get("annotations", value.get("completions"))
+    return isinstance(value.get("data"), dict) and isinstance(results, list) and not _finished(results)
+
+
+def _finished(results: list[Any]) -> list[dict[str, Any]]:
+    """Returns the annotations of a task of Label Studio that were not cancelled."""
+    return [each for each in results if isinstance(each, dict) and not each.get("was_cancelled")]
 
 
 def elements(value: Any) -> list[Any]:
@@ -100,6 +129,45 @@ def offset_reader(text: str, offsets: str) -> Callable[[int], int]:
         return len(units[: place * size].decode(name, "ignore"))
 
     return characters
+
+
+def read_spans(text: str, label: Any, offsets: str) -> Iterator[Span]:
+    """Yields the spans of a label in order of their starts.
+
+    Args:
+        text: The text.
+        label: A label that `raw_spans` takes.
+        offsets: The unit of its offsets, one of OFFSETS.
+
+    Raises:
+        ValueError: A span is invalid, or its text is not at its offsets.
+    """
+    characters = offset_reader(text, offsets)
+    spans = []
+    for start, end, kind, surface in raw_spans(label):
+        start, end = (int(each) if isinstance(each, float) and each.is_integer() else each for each in (start, end))
+        whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
+        if not whole or not isinstance(kind, str) or not kind:
+            raise ValueError(f"expected a span of two character offsets and a label. Received: {[start, end, kind]!r}")
+        first, last = characters(start), characters(end)
+        if not 0 <= first < last <= len(text):
+            raise ValueError(
+                f"expected a span inside the text, of {len(text)} characters. Received: {kind} from {start} to {end}"
+                f"{_utf_16_hint(text, offsets)}"
+            )
+        if surface is not None and text[first:last] != surface:
+            raise ValueError(
+                f"expected {surface!r:.40} at characters {first} to {last}. The text has {text[first:last]!r:.40} "
+                f"there{_utf_16_hint(text, offsets)}"
+            )
+        spans.append(Span(first, last, kind))
+    yield from sorted(spans, key=lambda span: (span.start, span.end))
+
+
+def _utf_16_hint(text: str, offsets: str) -> str:
+    """Returns the advice for a file whose offsets may be units of UTF-16; else ""."""
+    wide = offsets == "characters" and any(ord(character) > 0xFFFF for character in text)
+    return "; if offsets count units of UTF-16, give --offsets utf-16" if wide else ""
 
 
 def _of_types(label: Mapping[str, Any]) -> Iterator[RawSpan]:

@@ -17,6 +17,7 @@ from kbert.sources.delimited import check_delimiter, delimiter_of, split_rows
 from kbert.sources.excel import read_cells
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind
+from kbert.tasks.readers.annotators import UNFINISHED, is_rejected
 from kbert.tasks.readers.passages import passage_text
 
 COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -43,6 +44,7 @@ def read_table(
     form: TableFormat | None = None,
     lists: Collection[str] = (),
     list_values: Collection[str] = (),
+    accepted: bool = False,
     bad: BadRows | None = None,
     flags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Row]:
@@ -60,6 +62,7 @@ def read_table(
             the value of a single key may be a list, too.
         list_values: The names whose columns are joined, but whose value in JSON lines may be a list. In both cases an
             object of names with 0 or 1 (or false and true) is the list of the names with 1.
+        accepted: Whether rows are left out, and counted as repairs, that an annotator rejected or ignored in Prodigy.
         bad: Counts the rows that are skipped. The default allows none.
         flags: The option that names the column of a value, for messages. The default is that of a role, such as
             --text-column for the value "text"; an empty one says that no option names the column.
@@ -78,7 +81,7 @@ def read_table(
         )
     check_there(path)
     if kind == "json":
-        yield from _read_json(path, named_columns(path, columns, form), form, lists, list_values, bad)
+        yield from _read_json(path, named_columns(path, columns, form), form, lists, list_values, accepted, bad)
         return
     numbered = [column for column in columns.values() if COLUMN_NUMBERS.fullmatch(column)]
     if numbered and len(numbered) != len(columns):
@@ -281,9 +284,13 @@ def _read_json(
     form: TableFormat,
     lists: Collection[str],
     list_values: Collection[str],
+    accepted: bool,
     bad: BadRows,
 ) -> Iterator[Row]:
     for number, values in read_objects(path, form=form, bad=bad):
+        if accepted and is_rejected(values):
+            bad.repaired(UNFINISHED, number)
+            continue
         try:
             cells: dict[str, Any] = {}
             for name, column in columns.items():
@@ -308,12 +315,17 @@ def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.Path
         return [str(name) for name, chosen in value.items() if chosen]  # {"joy": 1, "anger": 0}
     if listed and isinstance(value, list):
         value = [passage_text(each) for each in value]
-    if listed and isinstance(value, list) and not any(part is None or isinstance(part, (dict, list)) for part in value):
+    if listed and isinstance(value, list) and not any(_is_no_text(part) for part in value):
         return [_as_text(part) for part in value]
-    if isinstance(value, (dict, list)) or value is None:
+    if _is_no_text(value):
         wanted = "text, a number, or a list of them" if listed else "text or a number"
         raise DataError(f"{column!r} must be {wanted}. Received: {shown(value)}", path, number)
     return _as_text(value)
+
+
+def _is_no_text(value: Any) -> bool:
+    """Returns whether a JSON value is neither a text nor a number: a list, an object, null, or NaN for null."""
+    return value is None or isinstance(value, (dict, list)) or value != value
 
 
 def _as_text(value: str | int | float | bool) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kbert.errors import DataError
@@ -14,10 +17,17 @@ from kbert.text.replacement_table import is_cjk
 ONLY_TYPE = "entity"
 """The type of tags that are only letters, such as B and I."""
 _LETTERS = frozenset("BIESMLU")
-_LETTER_FIRST = re.compile(r"[BIESMLU]_.+")
-_LETTER_LAST = re.compile(r"(?![BIESMLU]-).+[-_][BIESMLU]")
-_ANY_CASE = re.compile(r"[BIESMLUbiesmlu][-_].+|[BIESMLUbiesmlu]|(?![biesmlu]-).+[-_][biesmlu]")
-_SMALL_BEGIN = re.compile(r"b[-_].+|b|(?![biesmlu]-).+[-_]b")
+MARKS = "-_.:/"
+"""The characters between the letter of a tag and its type."""
+_LETTER_FIRST = re.compile(rf"[BIESMLU][{MARKS}].+")
+_LETTER_LAST = re.compile(rf"(?![BIESMLU]-).+[{MARKS}][BIESMLU]")
+_ANY_CASE = re.compile(rf"[BIESMLUbiesmlu][{MARKS}].+|[BIESMLUbiesmlu]|(?![biesmlu]-).+[{MARKS}][biesmlu]")
+_SMALL_BEGIN = re.compile(rf"b[{MARKS}].+|b|(?![biesmlu]-).+[{MARKS}]b")
+_BEGIN = re.compile(rf"[Bb]([{MARKS}].+)?")
+_OUTSIDE_MARKS = ("_", "-", "0")
+_OUTSIDE_WORDS = (*_OUTSIDE_MARKS, "out", "outside", "other", "none", "null", "nan", "na")
+"""Tags that some programs give to words outside all spans. The words count only beside tags with letters."""
+_LOG = logging.getLogger("kbert")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +45,46 @@ class Sentence:
     lines: list[int]
 
 
+def with_usual_outside(sentences: Sequence[Sentence], path: PathLike) -> list[Sentence]:
+    """Returns the sentences with O as the tag of words outside all spans, if the file marks such words in another way.
+
+    The tag is another one if the file has no O, and either "_", "-" or "0" is the most frequent tag; or all tags but
+    one have the letters of a scheme, as B-PER has, and that one is the most frequent, or a name such as "none".
+
+    Args:
+        sentences: All sentences of a file.
+        path: The file, for messages.
+    """
+    counts = Counter(tag for sentence in sentences for tag in sentence.tags)
+    outside = _other_outside(counts)
+    if outside is None:
+        return list(sentences)
+    _tell_outside(str(path), outside)
+    return _replaced(sentences, {outside: OUTSIDE})
+
+
+def _other_outside(counts: Counter[str]) -> str | None:
+    """Returns the tag of words outside all spans, given the number of each tag; None if it is O or unknown."""
+    if len(counts) < 2 or OUTSIDE in counts or OUTSIDE.lower() in counts:
+        return None
+    usual, _ = counts.most_common(1)[0]
+    bare = [tag for tag in counts if not _ANY_CASE.fullmatch(tag)]
+    if len(bare) == 1 and any(_BEGIN.fullmatch(tag) for tag in counts):
+        return bare[0] if bare[0] == usual or bare[0].lower() in _OUTSIDE_WORDS else None
+    return usual if usual in _OUTSIDE_MARKS else None
+
+
+@functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once
+def _tell_outside(path: str, tag: str) -> None:
+    _LOG.info("%s: words with the tag %r are outside all spans (--tag-scheme words learns it as a tag)", path, tag)
+
+
 def with_usual_tags(sentences: Sequence[Sentence], path: PathLike) -> list[Sentence]:
     """Returns the sentences with tags in the usual spelling: "O", "B-PER" or "PER".
 
     Three other spellings are converted if all tags of the file have them; otherwise such a tag is a type. Tags that are
-    only letters, as in word segmentation, get the type `ONLY_TYPE`. B_PER becomes B-PER. Letters in lower case become
-    capitals (b-per, o).
+    only letters, as in word segmentation, get the type `ONLY_TYPE`. B_PER or B.PER becomes B-PER. Letters in lower case
+    become capitals (b-per, o).
 
     Args:
         sentences: All sentences of a file.
@@ -56,7 +100,7 @@ def with_usual_tags(sentences: Sequence[Sentence], path: PathLike) -> list[Sente
     usual: Callable[[str], str]
     if all(tag in _LETTERS for tag in tags):
         usual = f"{{}}-{ONLY_TYPE}".format
-    elif all(_LETTER_FIRST.fullmatch(tag) for tag in tags) and any(tag.startswith(("B_", "I_")) for tag in tags):
+    elif all(_LETTER_FIRST.fullmatch(tag) for tag in tags) and any(tag[0] in "BI" for tag in tags):
         usual = _hyphened
     elif all(_LETTER_LAST.fullmatch(tag) for tag in tags) and any(tag[-1] == "B" for tag in tags):
         line, tag = next(
@@ -85,7 +129,7 @@ def _with_capital_letters(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
 
 
 def _capital(tag: str) -> str:
-    if len(tag) == 1 or tag[1] in "-_":
+    if len(tag) == 1 or tag[1] in MARKS:
         return tag[0].upper() + tag[1:]
     return tag[:-1] + tag[-1].upper()
 

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kbert.tasks.readers.tag_schemes import OUTSIDE, Entity
+from kbert.tasks.readers.tagged_words import MARKS
 
 WORDS = "words"
 """The value of the option `tag_scheme` for files in which each tag belongs to a single word."""
 NO_TAG = "_"
 """The mark of CoNLL-U for a word without a tag. Such words are neither learnt nor evaluated."""
-_BEGINS = re.compile(r"[BIbi][-_].")
+_BEGINS = re.compile(rf"[BIbi][{MARKS}].")
 _LETTER = re.compile(r"[BIESMLUbiesmlu]")
-_LETTER_LAST = re.compile(r".+[-_][BIESMLUbiesmlu]")
+_LETTER_LAST = re.compile(rf".+[{MARKS}][BIESMLUbiesmlu]")
 
 
 def are_word_tags(sentences: Iterable[Sequence[str]]) -> bool:

@@ -10,7 +10,7 @@ from kbert import features
 from kbert.tasks.protocol.training_rows import TokenRows, TrainingRows
 from kbert.tasks.readers.predicates import RolesText
 from kbert.tasks.readers.tag_schemes import tag_labels
-from kbert.tasks.readers.tagging import Span, TaggedText
+from kbert.tasks.readers.tagged_texts import Span, TaggedText
 from kbert.tasks.rows.word_labels import IGNORED, labels_of_spans
 
 _PREDICATE = "V"

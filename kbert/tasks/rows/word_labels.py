@@ -8,13 +8,19 @@ import numpy as np
 
 from kbert.tasks.readers.lost_spans import without_overlaps
 from kbert.tasks.readers.tag_schemes import OUTSIDE, letter_at, split_tag
-from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.readers.word_tags import NO_TAG
 
 IGNORED = -1
 """The label of tokens that the loss ignores.
 
 These are special tokens, pieces after the first of a word, and words that count in another window.
+"""
+
+_NEAREST = {"B": "BISE", "I": "IEBS", "E": "EIBS", "S": "SBIE"}
+"""The letters that may stand for a letter, best first.
+
+Models of other packages lack tags that their training data had not, such as B-PER in IOB1, and write tags otherwise.
 """
 
 
@@ -26,16 +32,18 @@ def labels_of_spans(
     Of spans that overlap, the longest is learnt.
 
     Args:
-        names: The tags by index, such as O, B-PER, I-PER.
-        examples: The texts with their spans.
+        names: The tags by index, such as O, B-PER, I-PER; also those of models of other packages, such as U-PER or PER.
+        examples: The texts with their spans, of types that the tags have.
         rows: The index of the text of each of the N words, int [N], ascending.
         starts: The offset of the first character of each word, int [N], ascending within a text.
 
     Returns:
         The indices of the tags, int32 [N].
     """
-    ids = {name: index for index, name in enumerate(names)}
-    outside = ids.get(OUTSIDE, 0)
+    ids: dict[tuple[str, str], int] = {}
+    for index, name in enumerate(names):
+        ids.setdefault(split_tag(name), index)
+    outside = ids.get((OUTSIDE, ""), 0)
     chosen = [without_overlaps(example.spans or ()) for example in examples]
     spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
     if not spans:
@@ -53,8 +61,9 @@ def labels_of_spans(
     for index, (_, span) in enumerate(spans):
         for is_first in (False, True):
             for is_last in (False, True):
-                label = f"{letter_at(is_first, is_last, scheme)}-{span.label}"
-                table[index, int(is_first), int(is_last)] = ids[label]
+                letter = letter_at(is_first, is_last, scheme)
+                known = next(ids[other, span.label] for other in _NEAREST[letter] if (other, span.label) in ids)
+                table[index, int(is_first), int(is_last)] = known
     labels = np.where(which < 0, outside, table[which, first.astype(int), last.astype(int)])
     return labels.astype(np.int32)
 

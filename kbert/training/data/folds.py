@@ -93,7 +93,9 @@ def _dealt(examples: Sequence[Any], seed: int, group: Group) -> list[list[int]]:
     for unit in np.random.default_rng(seed).permutation(len(units)).tolist():
         target = json.dumps(getattr(examples[units[unit][0]], "target", None), default=str)
         strata.setdefault(target, []).append(units[unit])
-    return [unit for target in sorted(strata) for unit in strata[target]]
+    # Targets that only one unit has, such as most numbers and texts, give no strata: their order would not be random.
+    dealt = [unit for target in sorted(strata) if len(strata[target]) > 1 for unit in strata[target]]
+    return dealt + [units[0] for units in strata.values() if len(units) == 1]
 
 
 def _sides(examples: Sequence[Any], held_out: Sequence[Sequence[int]]) -> tuple[list[Any], list[Any]]:

@@ -34,7 +34,7 @@ class TaskExamples:
         train: The training examples.
         validation: The validation examples.
         skipped: The bad rows of each file.
-        columns: The names of the columns that were read, by role.
+        columns: The names of the columns that were read, by role; "" for a column that is not read.
         shared: The number of validation examples whose texts are also in the training file.
     """
 
@@ -74,7 +74,7 @@ def read_task_examples(
     Args:
         name: The name of the task.
         options: The options of the run.
-        columns: The given column names by role.
+        columns: The given column names by role; "" for a column that the files do not have.
         task_options: The task's own options.
         task: The task; by default it is made from the training examples.
 
@@ -88,7 +88,8 @@ def read_task_examples(
     validation = None if options.validation is None else _as_data(options.validation, "validation")
     kind = trainable_task_class(name)
     bad, bad_validation = BadRows(options.skip_bad), BadRows(options.skip_bad)
-    columns = find_columns(kind.info(), train, columns, task_options, tell=True)
+    absent = {role: name for role, name in columns.items() if name == ""}
+    columns = {**find_columns(kind.info(), train, columns, task_options, tell=True), **absent}
     examples = _sample(kind.read_examples(train, columns, options=task_options, bad=bad), options.limit, seed)
     task = kind.from_examples(examples, train, task_options) if task is None else task
     examples = _learnable(task, task.keep_valid(examples, train, bad), train, bad)

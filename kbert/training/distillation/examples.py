@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from kbert.prediction.input_files import InputFiles
 from kbert.tasks.options import TaskOptions
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task_info import split_columns
+from kbert.tasks.task_info import column_keywords
 from kbert.training.data.task_examples import TaskExamples, read_task_examples
 from kbert.training.distillation.teacher import Teacher
 from kbert.training.options import TeacherOptions
@@ -40,8 +41,7 @@ def read_student_examples(teacher: Teacher, options: TeacherOptions, given: Mapp
         DataError: A file is invalid, or has a label that the teacher does not know.
     """
     info = teacher.task.info()
-    reading = teacher.reading.overruled(*split_columns(given))
-    task_options = info.choose_options(reading.options)
-    columns = info.choose_columns(reading.columns)
+    reading = InputFiles(teacher.task, teacher.reading).reading(given)
+    columns, task_options = info.split({**column_keywords(reading.columns), **reading.options})
     examples = read_task_examples(info.name, options, columns=columns, task_options=task_options, task=teacher.task)
     return StudentExamples(examples, reading, task_options)

@@ -27,6 +27,8 @@ def found(task, header, given=None, **settings):
         ("embedding", "text", {"text": "text"}),
         ("embedding", "text,pair,negative", {"text": "text", "pair": "pair", "negative": "negative"}),
         ("embedding", "text,pair,score", {"text": "text", "pair": "pair", "score": "score"}),
+        ("embedding", "text,pair,label", {"text": "text", "pair": "pair", "score": "label"}),
+        ("embedding", "text,pair,label,score", {"text": "text", "pair": "pair", "score": "score"}),
         ("embedding", "anchor,positive,negative", TRIPLES),
         ("summarization", "text,label", {"text": "text", "label": "label"}),
         ("summarization", "source,target", {"text": "source", "summary": "target"}),
@@ -97,3 +99,15 @@ def test_what_was_found_is_logged(caplog, tmp_path):
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}: read with --text-column article, --summary-column highlights"
     ]
+
+
+def test_a_column_that_is_not_read_beside_named_ones_is_logged(logged, tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("q,a,Score\nx,y,1\n")
+    info = task_info("embedding")
+    given = {"text": "q", "pair": "a"}
+    for _ in range(2):
+        assert find_columns(info, path, given, info.choose_options(None), tell=True) == given
+    assert logged() == [f"{path}: the column Score is not read; --score-column Score reads it"]
+    find_columns(info, path, {**given, "score": ""}, info.choose_options(None), tell=True)
+    assert logged() == []

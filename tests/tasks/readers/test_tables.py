@@ -396,3 +396,23 @@ def test_tasks_read_columns_by_number(named_rows):
     assert [(example.text, example.target) for example in examples] == [("x", "5"), ("y", "1")]
     examples = RankingTask.read_examples(named_rows, {"query": "2", "candidate": "3", "label": "1"})
     assert [(example.query, example.gains) for example in examples] == [("T", (1.0,)), ("U", (2.0,))]
+
+
+def test_nan_in_json_is_no_text(write):
+    path = write("a.jsonl", '{"text": NaN, "label": "x"}\n{"text": "a", "label": "y"}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: 'text' must be text or a number\. Received: nan"):
+        read(path)
+    bad = BadRows(1)
+    assert [row.values for row in read_table(path, COLUMNS, bad=bad)] == [{"text": "a", "label": "y"}]
+
+
+def test_labels_that_were_rejected_in_prodigy(write, caplog):
+    """Prodigy asks whether a proposed label is right, and exports the answer beside the label."""
+    rows = [("fine", "accept"), ("bad", "reject"), ("hm", "ignore")]
+    lines = [{"text": text, "label": "GOOD", "_task_hash": 7, "answer": answer} for text, answer in rows]
+    path = write("a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    assert [example.text for example in ClassificationTask.read_examples(path)] == ["fine"]
+    assert "a.jsonl: 2 texts were left out, since their annotators rejected or skipped them" in caplog.text
+    assert "a.jsonl:2)" in caplog.text
+    unlabelled = ClassificationTask.read_examples(path, targets=False)
+    assert [example.text for example in unlabelled] == ["fine", "bad", "hm"]

@@ -401,3 +401,77 @@ def test_a_tag_without_a_type(written):
     ):
         read(path)
     assert [text.text for text in read(path, skip=1)] == ["sang Anna"]
+
+
+# === Other spellings of tags, and other white space ===
+
+
+@pytest.mark.parametrize("outside", ["0", "_", "-", "none", "OTHER"])
+def test_words_outside_all_spans_may_have_another_tag_than_o(written, logged, outside):
+    path = written(f"{outside}.conll", f"Ada B-PER\nLee I-PER\nleft {outside}\n")
+    assert read(path) == [TaggedText("Ada Lee left", (Span(0, 7, "PER"),), 1)]
+    assert logged() == [
+        f"{path}: words with the tag {outside!r} are outside all spans (--tag-scheme words learns it as a tag)"
+    ]
+
+
+def test_the_most_frequent_tag_is_outside_if_it_is_an_underscore(written):
+    path = written("io.conll", "Ada PER\nleft _\nParis LOC\n. _\n\nran _\n")
+    assert [text.spans for text in read(path)] == [(Span(0, 3, "PER"), Span(9, 14, "LOC")), ()]
+
+
+def test_a_rare_underscore_is_no_tag_beside_parts_of_speech(written):
+    path = written("pos.conll", "Ada PROPN\nleft VERB\nParis PROPN\n_ _\n")
+    (text,) = read(path)
+    assert text.per_word
+    assert text.tags == ("PROPN", "VERB", "PROPN", "_")
+
+
+@pytest.mark.parametrize("mark", "_.:/")
+def test_any_mark_may_be_between_the_letter_and_the_type(written, mark):
+    path = written("a.conll", f"Ada B{mark}PER\nLee I{mark}PER\nleft O\n")
+    assert read(path) == [TaggedText("Ada Lee left", (Span(0, 7, "PER"),), 1)]
+
+
+@pytest.mark.parametrize("columns", [{}, {"text": "1", "label": "2"}])
+def test_a_no_break_space_is_part_of_a_word(written, columns):
+    path = written("a.conll", "10\u00a0000 B-NUM\nleft O\n")
+    assert read(path, **columns) == [TaggedText("10\u00a0000 left", (Span(0, 6, "NUM"),), 1)]
+
+
+def test_words_that_are_only_white_space_are_left_out(written, logged):
+    path = written("a.conll", "Ada B-PER\n\u3000 O\nleft O\n")
+    assert read(path) == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1)]
+    assert logged() == [f"{path}: 1 words that are only white space were left out (first: {path}:2)"]
+
+
+# === Annotation programs ===
+
+
+def test_texts_that_annotators_rejected_or_did_not_finish_are_left_out(written, logged):
+    span = {"start": 0, "end": 3, "label": "PER"}
+    prodigy = [{"text": "Ada left", "spans": [span], "answer": answer} for answer in ("accept", "reject", "ignore")]
+    path = written("prodigy.jsonl", "".join(json.dumps(each) + "\n" for each in prodigy))
+    assert read(path) == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1)]
+    left_out = "texts were left out, since their annotators rejected or skipped them, or did not annotate them"
+    assert logged() == [f"{path}: 2 {left_out} (first: {path}:2)"]
+    assert len(read(path, targets=False)) == 3
+    studio = [
+        {"data": {"text": "Ada left"}, "annotations": [{"result": [{"value": {**span, "labels": ["PER"]}}]}]},
+        {"data": {"text": "Bob left"}, "annotations": [{"result": [], "was_cancelled": True}]},
+        {"data": {"text": "Eve left"}, "annotations": []},
+        {"data": {"text": "It rains"}, "annotations": [{"result": []}]},
+    ]
+    path = written("studio.json", json.dumps(studio))
+    assert read(path) == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1), TaggedText("It rains", (), 1)]
+
+
+def test_annotations_of_brat_are_refused(written):
+    path = written("a.ann", "T1\tPER 0 3\tAda\nT2\tLOC 9 14\tParis\n")
+    with pytest.raises(DataError, match=r"a\.ann:1: expected a word and its tag .* Received: the annotations of brat"):
+        read(path)
+
+
+def test_offsets_may_be_whole_numbers_with_a_point(written):
+    path = written("a.jsonl", json.dumps({"text": "Ada left", "spans": [{"start": 0.0, "end": 3.0, "label": "PER"}]}))
+    assert read(path) == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1)]

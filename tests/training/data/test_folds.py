@@ -25,6 +25,12 @@ def test_another_seed_deals_otherwise_and_the_same_alike():
     assert split_fold(EXAMPLES, (0, 3), seed=1) != split_fold(EXAMPLES, (0, 3), seed=2)
 
 
+def test_the_seed_also_deals_examples_with_targets_of_their_own():
+    examples = [Example(str(number), None, float(number), number) for number in range(30)]
+    assert split_fold(examples, (0, 3), seed=1) != split_fold(examples, (0, 3), seed=2)
+    assert len(split_fold(examples, (0, 3), seed=1)[1]) == 10
+
+
 def test_what_belongs_together_is_not_parted():
     def number(example):
         return example // 3

@@ -122,3 +122,14 @@ def test_questions_and_queries_are_shared_with_their_answers_only():
     one, other = (RankingExample("q", ("A", wrong), (1.0, 0.0)) for wrong in "xy")
     assert ranking.same_texts(one) == ranking.same_texts(other) == ("q", "a")
     assert EmbeddingTask().same_texts(EmbeddingExample("Q", "A")) == ("q", "a")
+
+
+def test_a_column_that_the_file_does_not_have_by_the_users_word(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("text,pair,label\na,x,0\nb,y,1\nc,z,0\nd,w,1\n")
+    columns, task_options = task_info("classification").split({"pair_column": ""})
+    assert columns == {"text": "text", "label": "label", "pair": ""}
+    options = FinetuneOptions(model="tiny", train=path, output="run", validation=path)
+    found = read_task_examples("classification", options, columns=columns, task_options=task_options)
+    assert found.columns == columns
+    assert [each.pair for each in (*found.train, *found.validation)] == [None] * 8
