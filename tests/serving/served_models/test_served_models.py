@@ -297,7 +297,7 @@ def test_a_model_without_a_version_is_told_after_a_reload(exports, tmp_path, mon
             models.reconfigure([ModelConfig("one", tmp_path / "one")])
 
 
-def test_labels_that_cannot_be_set_are_told_once_while_serving(exports, tmp_path, caplog, wait_until):
+def test_labels_that_cannot_be_set_are_told_once_while_serving(exports, tmp_path, caplog):
     put(exports, 1, tmp_path / "one" / "1")
     configs = [ModelConfig("one", tmp_path / "one")]
     with served(lambda: configs, poll_seconds=0.02) as models:
