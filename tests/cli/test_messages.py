@@ -157,6 +157,7 @@ WHERE = {
     # Corpora and tasks read files by the same modules; what reads documents says --text-field.
     ("kbert.sources.delimited", "--delimiter"): FILES,
     ("kbert.sources.delimited", "--format"): FILES,
+    ("kbert.sources.delimited", "--quoting"): FILES,
     ("kbert.sources.delimited", "--text-field"): CORPORA,
     ("kbert.sources.document", "--invalid-utf8"): CORPORA,
     ("kbert.sources.json_lines", "--format"): FILES,
@@ -167,7 +168,7 @@ WHERE = {
     ("kbert.sources.table_format", "--encoding"): FILES,
     ("kbert.sources.text", "--document-separator"): ("corpus build",),
     ("kbert.tasks.protocol.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
-    ("kbert.tasks.embedding", "--prompt"): PROMPTED,
+    ("kbert.tasks.prompts", "--prompt"): PROMPTED,
     ("kbert.tasks.factories", "--pooling"): MODELS,
     ("kbert.tasks.generation", "--sequence-length"): ("finetune generation",),
     ("kbert.tasks.generation", "--skip-bad"): ("finetune generation",),
@@ -187,7 +188,8 @@ WHERE = {
     # Semantic roles have the spans of tagging, but not its files.
     ("kbert.tasks.readers.conll", "--label-column"): ("evaluate", "finetune tagging"),
     ("kbert.tasks.readers.tag_schemes", "--strict-tags"): ("evaluate", "finetune tagging"),
-    ("kbert.tasks.readers.tagging", "--sentence-column"): ("evaluate", "finetune tagging"),
+    ("kbert.tasks.readers.tag_tables", "--sentence-column"): ("evaluate", "finetune tagging"),
+    ("kbert.tasks.readers.tagged_words", "--tag-scheme"): ("finetune tagging",),
     ("kbert.tasks.readers.generation", "--target-ending"): ("evaluate", "finetune generation"),
     ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),

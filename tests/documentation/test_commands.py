@@ -118,7 +118,7 @@ def test_commands_in_sentences_exist(path, without_files):
         except UsageError:  # a task that is not fine-tuned
             command, rest = None, []
         assert command is not None, span
-        assert command.name != "main", f"{span}: there is no such command"
+        assert command.name != "main" or rest == ["--help"], f"{span}: there is no such command"
         if "--output" in rest:
             parsed(words)
         elif command.name != "launch":
