@@ -150,7 +150,8 @@ class Store:
 
     def start(self) -> str:
         """Starts a conversation, and returns its id. Whoever knows the id can read and delete the conversation."""
-        name, now = secrets.token_urlsafe(16), time.time()
+        # Hexadecimal, since an id that begins with a hyphen would be an option on the command line.
+        name, now = secrets.token_hex(16), time.time()
         with self._transaction() as database:
             database.execute("INSERT INTO conversations VALUES (?, ?, ?, NULL, NULL)", (name, now, now))
         return name

@@ -1,3 +1,4 @@
+import re
 import sqlite3
 import stat
 import time
@@ -41,6 +42,10 @@ def test_a_conversation_is_kept(store):
         "not helpful": 1,
         "right FAQ chosen": 0,
     }
+
+
+def test_ids_are_words_on_a_command_line(store):
+    assert all(re.fullmatch("[0-9a-f]{32}", store.start()) for _ in range(3))
 
 
 def test_it_outlives_the_process_and_only_its_owner_may_read_it(store):
