@@ -59,7 +59,8 @@ def test_a_student_learns_from_its_teacher_alone(student, teacher):
     assert bundle.config.hidden_size == 128
     assert bundle.tokenizer.vocabulary == Bundle.load(teacher / "run").tokenizer.vocabulary
     assert bundle.settings["sequence_length"] == 16
-    assert bundle.settings["reading"]["columns"] == {"text": "review", "label": "answer"}
+    # The teacher takes single texts, so no column is read as second texts.
+    assert bundle.settings["reading"]["columns"] == {"text": "review", "pair": "", "label": "answer"}
     rows = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"soft_loss", "relation_loss"} <= rows[-1].keys()
     assert rows[-1]["soft_loss"] < 0.5 * rows[0]["soft_loss"]
