@@ -33,7 +33,7 @@ _IRRELEVANT = ("steps", "log_every", "checkpoint_every", "remat", "spike_thresho
 """Numbers and flags of a recipe that have no effect here; the steps are also part of the schedule."""
 _ELSEWHERE = (
     *("epochs", "learning_rate", "warmup_proportion", "power"),  # in the schedule
-    *("weight_decay", "layer_decay", "bias_correction"),  # in the optimizer
+    *("weight_decay", "layer_decay", "bias_correction", "head_learning_rate"),  # in the optimizer
     *("validation_split", "limit", "skip_bad", "augment_copies"),  # in the digest of the data
     *("stride", "max_answer_length", "n_best"),  # options of the task
 )
