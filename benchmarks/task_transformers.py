@@ -78,6 +78,7 @@ def finetune(
     from transformers import AutoTokenizer, set_seed
     from transformers.utils import logging
 
+    import kbert
     from kbert.tasks.catalogue import task_info
     from kbert.training.data.task_examples import digest, read_task_examples
 
@@ -85,18 +86,10 @@ def finetune(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     columns, task_options = task_info(task).split(options)
-    found = read_task_examples(
-        task,
-        prepared.train,
-        validation=None,
-        validation_split=held_out,
-        fold=None,
-        columns=columns,
-        options=task_options,
-        limit=None,
-        skip_bad=0,
-        seed=seed,
+    settings = kbert.FinetuneOptions(
+        model=model, train=prepared.train, validation_split=held_out, seed=seed, output=prepared.train.parent / "none"
     )
+    found = read_task_examples(task, settings, columns=columns, task_options=task_options)
     if digest(found.train, found.validation) != recipe["data"]:
         raise ValueError("the rows are not those that kbert's run learnt from and held out")
     test = found.task.keep_valid(
@@ -138,7 +131,7 @@ def _check_recipe(recipe: Mapping[str, Any], metric: str) -> None:
     Raises:
         ValueError: A setting of the recipe is not supported here.
     """
-    wanted = {**_RECIPE, "main_metric": metric}
+    wanted: dict[str, Any] = {**_RECIPE, "main_metric": metric}
     found = {name: recipe.get(name, value) for name, value in wanted.items()}
     for name, value in recipe["optimizer"].items():
         if name not in _OPTIMIZER_NUMBERS:
