@@ -20,7 +20,8 @@ These are special tokens, pieces after the first of a word, and words that count
 _NEAREST = {"B": "BISE", "I": "IEBS", "E": "EIBS", "S": "SBIE"}
 """The letters that may stand for a letter, best first.
 
-Models of other packages lack tags that their training data had not, such as B-PER in IOB1, and write tags otherwise.
+A model of another package has no tag that did not occur in its training data, such as B-PER in IOB1, and may spell tags
+in another way.
 """
 
 

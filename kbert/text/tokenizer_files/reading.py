@@ -48,8 +48,8 @@ _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wo
 """The settings with which Transformers' class for Japanese splits text like BERT's class."""
 _WORDPIECE = "WordPiece"
 _WORDPIECE_KEYS = frozenset(("unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"))
-"""The keys by which Hugging Face's tokenizers recognize the model of a file that lacks its type, as early releases
-wrote them."""
+"""The keys that show which model a tokenizer.json has if it does not name the type of its model, as files of early
+releases of Hugging Face's tokenizers do not."""
 _NORMALIZATION = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
