@@ -158,8 +158,8 @@ def run_torch(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = getattr(torch, options.precision)
-    model = BertForPreTraining(BertConfig(**preset_config(options.preset, VOCABULARY).to_dict())).to(device).train()
-    compiled = torch.compile(model)
+    model: Any = BertForPreTraining(BertConfig(**preset_config(options.preset, VOCABULARY).to_dict()))
+    compiled = torch.compile(model.to(device).train())
     batch = torch_batch(make_batch(options), device)
 
     def step() -> None:

@@ -155,7 +155,7 @@ def train_transformers(
     from kbert.config import preset_config
 
     shape = preset_config(preset, int(rows["vocab_size"])).to_dict()
-    model = BertForSequenceClassification(BertConfig(**shape, num_labels=2)).train()
+    model = BertForSequenceClassification(BertConfig(**{**shape, "num_labels": 2})).train()
     compiled = torch.compile(model, dynamic=True) if variant else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     ends = np.cumsum(rows["lengths"])[:-1]
@@ -178,7 +178,7 @@ def train_transformers(
     return train
 
 
-def torch_loader(examples: list[Any], *, grouped: bool) -> Any:
+def torch_loader(examples: Any, *, grouped: bool) -> Any:
     """Returns shuffled batches of (ids, label), each padded to its longest text.
 
     Args:
@@ -191,7 +191,7 @@ def torch_loader(examples: list[Any], *, grouped: bool) -> Any:
     def collate(chosen: list[Any]) -> dict[str, Any]:
         texts, labels = zip(*chosen, strict=True)
         return {
-            "input_ids": pad_sequence(texts, batch_first=True),
+            "input_ids": pad_sequence(list(texts), batch_first=True),
             "token_type_ids": pad_sequence([torch.zeros_like(text) for text in texts], batch_first=True),
             "attention_mask": pad_sequence([torch.ones_like(text) for text in texts], batch_first=True),
             "labels": torch.tensor(labels),

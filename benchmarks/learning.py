@@ -192,9 +192,9 @@ def show(curves: dict[str, Curve]) -> None:
             f"{other['seconds']:8.0f}  {one['loss'] - other['loss']:+10.4f}"
         )
     common = max(ours[-1]["loss"], theirs[-1]["loss"])
-    times = [seconds_to(curve, common) for curve in (ours, theirs)]
-    if None not in times:
-        print(f"to {common:.4f}: {times[0]:.0f} s and {times[1]:.0f} s, {times[1] / times[0]:.2f} x")
+    our_time, their_time = seconds_to(ours, common), seconds_to(theirs, common)
+    if our_time is not None and their_time is not None:
+        print(f"to {common:.4f}: {our_time:.0f} s and {their_time:.0f} s, {their_time / our_time:.2f} x")
 
 
 def main() -> None:

@@ -218,7 +218,7 @@ def make_batches(data: Path, megabytes: float, folder: Path) -> dict[int, Path]:
     for length, pack_to in ((EXAMPLE_LENGTH, None), (512, 512)):
         source = PretrainingBatches(corpus, batch_size=TOKENS // length, pack_to=pack_to)
         batches = list(itertools.islice(source.batches(), BATCHES))
-        arrays = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+        arrays: dict[str, Any] = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
         paths[length] = folder / f"batches-{length}.npz"
         np.savez(paths[length], vocab_size=np.array(len(source.vocabulary)), **arrays)
     return paths

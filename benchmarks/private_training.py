@@ -48,9 +48,9 @@ def main() -> None:
 
 def measure(adapter: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Returns the examples per second of processor time, plain and private."""
-    rows, config = training_rows(arguments)
+    rows, start = training_rows(arguments)
     rounds = {
-        name: prepare(adapter, rows, config, private=name == "private", rounds=arguments.rounds + 1)
+        name: prepare(adapter, rows, start, private=name == "private", rounds=arguments.rounds + 1)
         for name in ("plain", "private")
     }
     times: dict[str, list[float]] = {name: [] for name in rounds}
@@ -63,9 +63,10 @@ def measure(adapter: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def training_rows(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """Returns the first examples of SST-2 as training rows, and the configuration."""
+    """Returns the first examples of SST-2 as training rows, and the starting point."""
     from kbert.tasks.classification import ClassificationTask
     from kbert.text.graph.encoder import GraphEncoder
+    from kbert.training.starting_point import StartingPoint
 
     path = Path(arguments.data) / "sst2" / "train.tsv"
     vocabulary = Path(arguments.data) / "vocab" / "bert-base-uncased.txt"
@@ -74,10 +75,10 @@ def training_rows(arguments: argparse.Namespace) -> tuple[Any, Any]:
     task = ClassificationTask(["0", "1"])
     rows = task.training_rows(examples, GraphEncoder(tokenizer.to_graph(), 128))
     config = kbert.preset_config(arguments.preset).replace(vocab_size=len(tokenizer.vocabulary))
-    return rows, config
+    return rows, StartingPoint(arguments.preset, config, tokenizer, bundle=None)
 
 
-def prepare(adapter: str, rows: Any, config: Any, *, private: bool, rounds: int) -> Callable[[], Mapping[str, Any]]:
+def prepare(adapter: str, rows: Any, start: Any, *, private: bool, rounds: int) -> Callable[[], Mapping[str, Any]]:
     """Returns a function that trains for one round."""
     import tensorflow as tf
 
@@ -95,9 +96,9 @@ def prepare(adapter: str, rows: Any, config: Any, *, private: bool, rounds: int)
     from kbert.training.private.step import PrivateStep
 
     task = ClassificationTask(["0", "1"])
-    model = task.build(BertEncoder(config, skip_padding=True))
+    model = task.build(BertEncoder(start.config, skip_padding=True))
     if adapter != "full":
-        TrainedAdapter(AdapterSpec.parse(adapter), model, task.bindings(model), None)
+        TrainedAdapter(AdapterSpec.parse(adapter), model, task.bindings(model), start)
     freeze_tables(model.encoder)
     settings = {
         "objective": task,

@@ -55,23 +55,27 @@ GOALS = (
 
 
 def run_cell(
-    servers: Sequence[contestants.Server], texts: Sequence[str], clients: int, options: argparse.Namespace, folder: Path
+    servers: Sequence[contestants.Server],
+    batches: Sequence[Sequence[str]],
+    clients: int,
+    options: argparse.Namespace,
+    folder: Path,
 ) -> dict[str, Any]:
     """Lets all servers take turns with a number of clients, and returns the results.
 
     Args:
         servers: The running servers.
-        texts: The texts of each request.
+        batches: The texts of each request.
         clients: The number of clients.
         options: The options of the program.
         folder: The folder for the files of the clients.
     """
-    size = len(texts[0])
+    size = len(batches[0])
     loads = {}
     for server in servers:
         requests = folder / f"{server.api}-{size}.json"
         if not requests.exists():
-            serving_load.write_messages(requests, contestants.requests(server.api, texts))
+            serving_load.write_messages(requests, contestants.requests(server.api, batches))
         command = [sys.executable, str(Path(serving_load.__file__)), "--api", server.api, "--host", contestants.HOST]
         command += ["--port", str(server.port), "--pid", str(server.process.pid), "--clients", str(clients)]
         command += ["--seconds", str(options.seconds), "--requests", str(requests)]

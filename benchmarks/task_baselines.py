@@ -10,7 +10,7 @@ import collections
 import math
 import re
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -192,14 +192,14 @@ def search(rows: Prepared) -> dict[str, float]:
     """Returns the nDCG@10 of BM25 over all documents."""
     names, texts = zip(*rows.extra["documents"].items(), strict=True)
     index = Bm25(texts)
-    run = {}
+    run: dict[str, list[str]] = {}
     for query in {query for query, _, _ in rows.test_rows}:
         order = np.argsort(-index.scores(rows.extra["queries"][query]), kind="stable")[:10]
         run[query] = [names[place] for place in order]
     return {"BM25": ndcg(run, rows.test_rows)}
 
 
-def ndcg(run: dict[str, Sequence[str]], judged: Iterable[tuple[str, str, int]], cut: int = 10) -> float:
+def ndcg(run: Mapping[str, Sequence[str]], judged: Iterable[tuple[str, str, int]], cut: int = 10) -> float:
     """Returns the mean nDCG of queries, with linear gains and a discount of log2(rank + 1).
 
     Args:

@@ -39,6 +39,19 @@ class Prepared:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def from_parts(cls, paths: Iterable[Path], rows: Iterable[list[Any]], **others: dict[str, Any]) -> Prepared:
+        """Returns the rows of both parts.
+
+        Args:
+            paths: The training file and the test file.
+            rows: The contents of the training file and of the test file.
+            **others: The fields `options` and `extra`.
+        """
+        train, test = paths
+        train_rows, test_rows = rows
+        return cls(train, test, train_rows, test_rows, **others)
+
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
@@ -105,7 +118,7 @@ class Table:
         paths = [folder / (name + Path(self.files[0]).suffix) for name in ("train", "test")]
         for path, rows in zip(paths, (train, test), strict=True):
             self._write(path, [*header, *rows])
-        return Prepared(*paths, *([self._example(cells) for cells in rows] for rows in (train, test)))
+        return Prepared.from_parts(paths, ([self._example(cells) for cells in rows] for rows in (train, test)))
 
     def _labels(self, cells: Sequence[str]) -> list[str]:
         target = cells[self.target]
@@ -138,7 +151,7 @@ def choices(data: Path, folder: Path, sizes: Sizes) -> Prepared:
     drawn = sizes.draw(lines)
     paths = [_write_lines(folder / f"{name}.tsv", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
     cells = [[line.split("\t") for line in rows] for rows in drawn]
-    return Prepared(*paths, *([(row[1], row[2:6], int(row[6])) for row in rows] for rows in cells))
+    return Prepared.from_parts(paths, ([(row[1], row[2:6], int(row[6])) for row in rows] for rows in cells))
 
 
 def conll(data: Path, folder: Path, sizes: Sizes) -> Prepared:
@@ -159,7 +172,7 @@ def conll(data: Path, folder: Path, sizes: Sizes) -> Prepared:
         for name, rows in zip(("train", "test"), drawn, strict=True)
     ]
     split = [[[line.rsplit("\t", 1) for line in block] for block in rows] for rows in drawn]
-    return Prepared(*paths, *([([w for w, _ in row], [t for _, t in row]) for row in rows] for rows in split))
+    return Prepared.from_parts(paths, ([([w for w, _ in row], [t for _, t in row]) for row in rows] for rows in split))
 
 
 def character_spans(data: Path, folder: Path, sizes: Sizes) -> Prepared:
@@ -167,7 +180,7 @@ def character_spans(data: Path, folder: Path, sizes: Sizes) -> Prepared:
     lines = [(data / f"zh_cluener/{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "dev")]
     drawn = sizes.draw(*lines)
     paths = [_write_lines(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
-    return Prepared(*paths, *([_tagged_characters(json.loads(line)) for line in rows] for rows in drawn))
+    return Prepared.from_parts(paths, ([_tagged_characters(json.loads(line)) for line in rows] for rows in drawn))
 
 
 def _tagged_characters(values: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -200,7 +213,7 @@ def squad(*names: str) -> Prepare:
             paths.append(folder / f"{name}.json")
             document = {"version": "1.1", "data": [{"title": "sample", "paragraphs": rows}]}
             paths[-1].write_text(json.dumps(document, ensure_ascii=False), "utf-8")
-        return Prepared(*paths, *(_questions(rows) for rows in drawn))
+        return Prepared.from_parts(paths, (_questions(rows) for rows in drawn))
 
     return prepare
 
@@ -251,7 +264,7 @@ def collection(data: Path, folder: Path, sizes: Sizes) -> Prepared:
     rows = [[(query, name, 5 - int(code)) for query, name, code in map(str.split, lines)] for lines in drawn]
     empty = sum(not text for _, text in _smart(source / "cran.all.1400"))
     sources = {"documents": source / "cran.all.1400", "queries": source / "cran.qry", "skip_bad": empty}
-    return Prepared(*paths, *rows, options=sources, extra={"documents": documents, "queries": queries})
+    return Prepared.from_parts(paths, rows, options=sources, extra={"documents": documents, "queries": queries})
 
 
 def _smart(path: Path) -> Iterable[tuple[str, str]]:
@@ -306,7 +319,7 @@ def intents(data: Path, folder: Path, sizes: Sizes) -> Prepared:
         _write_lines(folder / f"{name}.jsonl", (json.dumps({"text": text, "intent": intent}) for text, intent in part))
         for name, part in (("train", train), ("test", test))
     ]
-    return Prepared(*paths, *([((text,), intent) for text, intent in part] for part in (train, test)))
+    return Prepared.from_parts(paths, ([((text,), intent) for text, intent in part] for part in (train, test)))
 
 
 def _intents(dialogue: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -333,7 +346,9 @@ def summaries(data: Path, folder: Path, sizes: Sizes) -> Prepared:
     drawn = sizes.draw(*lines)
     paths = [_write_lines(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
     values = [[json.loads(line) for line in rows] for rows in drawn]
-    return Prepared(*paths, *([(v["source"], v["source_labels"], v["target"]) for v in rows] for rows in values))
+    return Prepared.from_parts(
+        paths, ([(v["source"], v["source_labels"], v["target"]) for v in rows] for rows in values)
+    )
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> Path:

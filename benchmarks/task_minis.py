@@ -17,7 +17,7 @@ from task_data import Prepared
 from task_table import Benchmark
 
 import kbert
-from kbert.tasks.factories import task_class
+from kbert.tasks.metrics.names import larger_is_better
 
 _PRESET = "mini"
 _VOCABULARY_SIZE = 8192
@@ -67,7 +67,6 @@ def mini_cell(
         "vocab": minis.vocabulary(language),
         "initializer_range": _FRESH_INITIALIZER_RANGE,
     }  # fmt: skip
-    sign = 1 if task_class(benchmark.task).larger_is_better else -1
     scores: dict[Path, float] = {}
     for rate in _LEARNING_RATES if benchmark.part == 1 else _LEARNING_RATES[:1]:
         run = folder / f"{contestant}-{rate:g}"
@@ -88,7 +87,7 @@ def mini_cell(
             **prepared.options,
         )
         main_metric = json.loads((run / "kbert.json").read_text())["main_metric"]
-        scores[run] = sign * metrics[main_metric]
+        scores[run] = metrics[main_metric] if larger_is_better(main_metric) else -metrics[main_metric]
     run = max(scores, key=lambda each: scores[each])
     if benchmark.measure:
         value = benchmark.measure(run, prepared)

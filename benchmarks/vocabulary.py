@@ -38,7 +38,7 @@ def main() -> None:
         _FOREIGN[name](text, output, arguments.size)
         return
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         data = (arguments.data / "corpus" / "en_wikipedia.txt").read_bytes()
         texts = {}

@@ -28,12 +28,13 @@ _LINK = re.compile(r"(?P<before>!?\[[^\]]*\]\()(?P<target>[^)\s#]+)(?P<anchor>#[
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Completes the nav: pages that it does not name, the references, and the documents of the repository."""
-    named = set(_paths(config.nav))
+    nav: list[Any] = config.nav or []
+    named = set(_paths(nav))
     docs = Path(config.docs_dir)
     unlisted = sorted(path.relative_to(docs).as_posix() for path in docs.rglob("*.md"))
-    guides = next(section["Guides"] for section in config.nav if "Guides" in section)
+    guides = next(section["Guides"] for section in nav if "Guides" in section)
     guides += [path for path in unlisted if path not in named]
-    lookup = next(section["Look up"] for section in config.nav if "Look up" in section)
+    lookup = next(section["Look up"] for section in nav if "Look up" in section)
     lookup += [
         {"Commands": sorted(command_pages())},
         {"Python API": list(api_pages())},
