@@ -15,6 +15,7 @@ from kbert.inference.litert_rows import LiteRtRows
 from kbert.models.encoder import BertEncoder
 from kbert.options import option_error, with_options
 from kbert.prediction.evaluation import evaluation_metrics
+from kbert.prediction.few_texts import FewTexts
 from kbert.prediction.file_rows import check_no_columns, parts_of_rows, with_kept_columns
 from kbert.prediction.input_files import InputFiles
 from kbert.prediction.litert_text_model import LiteRtTextModel
@@ -27,6 +28,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.protocol.answering import AnsweringTask, TextInput
+from kbert.tasks.protocol.numpy_answers import NumpyAnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.remembered import Reading
@@ -76,6 +78,9 @@ class Predictor:
         self.text_model = TextModel(task, model, encode)
         self._litert = litert
         self._engine: TextEngine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
+        self._few_texts: FewTexts | None = None
+        if litert is not None and isinstance(task, NumpyAnsweringTask):
+            self._few_texts = FewTexts(task, model, tokenizer, sequence_length, encode.truncation, litert)
         self._without_prompts: Any = None
         self._explaining_graphs: dict[str, Any] = {}
 
@@ -100,7 +105,7 @@ class Predictor:
     def with_engine(self, engine: TextEngine) -> Predictor:
         """Returns a predictor with the same task and files, whose answers another engine computes."""
         other = copy.copy(self)
-        other._engine, other._without_prompts = engine, None
+        other._engine, other._few_texts, other._without_prompts = engine, None, None
         return other
 
     @with_options(PredictOptions)
@@ -221,7 +226,7 @@ class Predictor:
         ]
 
     def _predict(self, inputs: Mapping[str, list[Any]], batch_size: int) -> list[dict[str, Any]]:
-        answers = answers_in_batches(self._engine.from_text, inputs, batch_size, self._kinds)
+        answers = self._answers(inputs, batch_size)
         asked = {text.column: inputs[text.name] for text in self.task.text_inputs}
         return [
             {name: values[index] for name, values in asked.items()}
@@ -239,7 +244,12 @@ class Predictor:
         Raises:
             UsageError: The number of columns is not that of the task, or a value is not a text.
         """
-        return answers_in_batches(self._engine.from_text, self._inputs(columns), batch_size, self._kinds)
+        return self._answers(self._inputs(columns), batch_size)
+
+    def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:
+        if self._few_texts is not None and self._few_texts.suits(inputs, batch_size):
+            return self._few_texts(inputs)
+        return answers_in_batches(self._engine.from_text, inputs, batch_size, self._kinds)
 
     def read_inputs(self, path: PathLike | Any, **reading: Any) -> list[list[Any]]:
         """Reads a file, and returns its texts as arguments for `predict`.

@@ -205,7 +205,7 @@ class _Spans(NamedTuple):
 def _column(rows: tf.RaggedTensor, value: int) -> tf.RaggedTensor:
     """Returns a column that contains `value` in each row."""
     count = rows.nrows()
-    return tf.RaggedTensor.from_row_lengths(tf.fill([count], value), tf.ones([count], tf.int64))
+    return tf.RaggedTensor.from_row_lengths(tf.fill([count], value), tf.ones([count], tf.int64), validate=False)
 
 
 def _surround(
