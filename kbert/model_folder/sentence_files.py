@@ -29,6 +29,8 @@ from kbert.model_folder.sentence_transformers import (
 
 _TRANSFORMER_TASKS = {EMBEDDER: "feature-extraction", CROSS_ENCODER: "sequence-classification"}
 """The value of the setting `transformer_task` that kbert supports, by the kind of the model."""
+_OLDEST_TRANSFORMER = f"{MODULE_PREFIX}models.BERT"
+"""The class of the first module in folders of 2019, whose subfolder is 0_BERT."""
 _LENGTHS_BY_ROLE = ("query_length", "document_length", "query_expansion")
 """Settings of the transformer that kbert does not support."""
 
@@ -125,6 +127,8 @@ def _modules(path: Path) -> list[_Module]:
         if ".." in parts or where.startswith(("/", "~")) or any(mark in where for mark in "\\:\0"):
             raise BundleError(f"{path}: the path of a module must lie inside the folder. Received: {shown(where)}")
         kind = name.rpartition(".")[2] if name.startswith(MODULE_PREFIX) else name
+        if name == _OLDEST_TRANSFORMER:
+            kind = "Transformer"
         modules.append(_Module(cut(kind, 100), "/".join(parts)))
     if modules[0].type != "Transformer":
         raise BundleError(f"{path}: expected a Transformer as the first module. Received: {shown(modules[0].type)}")

@@ -51,6 +51,18 @@ def test_both_layouts(tmp_path, make_sentence_folder, path, prefix):
     assert len(bundle.tokenizer.vocabulary) == 23
 
 
+def test_folders_of_2019(tmp_path, make_sentence_folder):
+    folder = make_sentence_folder(tmp_path / "m", path="0_BERT", transformer={"max_seq_length": 9})
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = "sentence_transformers.models.BERT"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    assert Bundle.load(folder).modules == SentenceModules("mean", True, 9)
+    modules[0]["type"] = "another_package.models.BERT"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(BundleError, match="expected a Transformer as the first module"):
+        Bundle.load(folder)
+
+
 @pytest.mark.parametrize(
     ("pooling", "mode"),
     [

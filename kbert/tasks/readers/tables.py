@@ -22,6 +22,8 @@ from kbert.tasks.readers.passages import passage_text
 
 COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 """Columns that are named by their 1-based numbers, such as "2", "2,3" or "3-6"."""
+_MISSING = object()
+"""Stands for the value of a key that an object does not have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +57,12 @@ def read_table(
             Parquet or Excel file; a data set by name; or a table in memory.
         columns: The column of each value. A column is a name in the header (in JSON lines, a key), or, if all columns
             are numbers, a 1-based number in a file without a header. If the rows themselves have names, as in Parquet,
-            JSON and data sets, any column may be a number instead (see `named_columns`). Several columns, such as
+            JSON and data sets, any column may be a number instead (see `named_columns`), and "question.stem" is the key
+            "stem" of the object "question". Several columns, such as
             "title,body", "2,3" or "3-6", are joined with a space.
         form: The delimiter, encoding and quoting of the file.
         lists: The names whose columns are not joined. Their value is a list, with "" for missing cells. In JSON lines
-            the value of a single key may be a list, too.
+            the value of a single key may be a list, too, or an object whose key "text" has the list.
         list_values: The names whose columns are joined, but whose value in JSON lines may be a list. In both cases an
             object of names with 0 or 1 (or false and true) is the list of the names with 1.
         accepted: Whether rows are left out, and counted as repairs, that an annotator rejected or ignored in Prodigy.
@@ -308,11 +311,13 @@ def _read_json(
 
 
 def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.PathLike, number: int) -> str | list[str]:
-    if column not in values:
+    value = _found(values, column)
+    if value is _MISSING:
         raise DataError(f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number)
-    value = values[column]
     if listed and isinstance(value, dict) and value and all(each in (0, 1) for each in value.values()):
         return [str(name) for name, chosen in value.items() if chosen]  # {"joy": 1, "anger": 0}
+    if listed and isinstance(value, dict) and isinstance(value.get("text"), list):
+        value = value["text"]  # {"text": ["east", "west"], "label": ["A", "B"]}
     if listed and isinstance(value, list):
         value = [passage_text(each) for each in value]
     if listed and isinstance(value, list) and not any(_is_no_text(part) for part in value):
@@ -321,6 +326,15 @@ def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.Path
         wanted = "text, a number, or a list of them" if listed else "text or a number"
         raise DataError(f"{column!r} must be {wanted}. Received: {shown(value)}", path, number)
     return _as_text(value)
+
+
+def _found(values: Mapping[str, Any], column: str) -> Any:
+    """Returns the value of a key, or, for keys such as "question.stem", of a key in an object; else _MISSING."""
+    if column in values:
+        return values[column]
+    outer, dot, inner = column.partition(".")
+    within = values.get(outer)
+    return _found(within, inner) if dot and isinstance(within, dict) else _MISSING
 
 
 def _is_no_text(value: Any) -> bool:

@@ -24,6 +24,8 @@ from kbert.training.distillation.relations import QKV
 
 _LOG = logging.getLogger("kbert")
 _FACTS_FILE = "outputs.json"
+_NAMES = "outputs"
+"""The key of the names of the outputs, each of which has a file."""
 _TOKENS = 8192
 """The maximum number of tokens, padding included, for which the teacher computes its outputs at once."""
 _BY_TOKEN = "by_token"
@@ -55,7 +57,11 @@ class TeacherOutputs:
     def is_complete(self) -> bool:
         """Whether the folder holds the outputs of this teacher for these rows."""
         path = self.folder / _FACTS_FILE
-        return path.is_file() and files.read_json(path, UsageError) == self._facts
+        if not path.is_file():
+            return False
+        found = files.read_json(path, UsageError)
+        names = found.pop(_NAMES, None) if isinstance(found, dict) else None
+        return found == self._facts and isinstance(names, list) and all(self._path(name).is_file() for name in names)
 
     def check_folder(self) -> None:
         """Checks that the folder holds nothing but outputs of teachers, which may be replaced.
@@ -116,7 +122,7 @@ class TeacherOutputs:
                 stores[name].put(items, values)
         for store in stores.values():
             store.values.flush()
-        files.write_json(self.folder / _FACTS_FILE, self._facts)
+        files.write_json(self.folder / _FACTS_FILE, {**self._facts, _NAMES: sorted(stores)})
 
     def targets(self, kinds: Mapping[str, SoftOutput], *, relations: bool) -> dict[str, np.ndarray | Ragged]:
         """Returns the outputs as targets of the rows, which are read from the files when batches are made."""

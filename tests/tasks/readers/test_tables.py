@@ -245,6 +245,28 @@ def test_lists_keep_their_cells_apart(write):
     assert rows[0].values["choices"] == ["one", "2"]
 
 
+@pytest.mark.parametrize(
+    "choices",
+    [
+        '{"text": ["east", "west"], "label": ["A", "B"]}',
+        '[{"text": "east", "label": "A"}, {"text": "west", "label": "B"}]',
+    ],
+)
+def test_choices_in_objects(write, choices):
+    """The files of ARC and of CommonsenseQA have them."""
+    path = write("a.jsonl", f'{{"question": {{"stem": "x", "choices": {choices}}}, "answerKey": "B"}}\n')
+    columns = {"prompt": "question.stem", "choices": "question.choices", "label": "answerKey"}
+    (row,) = read_table(path, columns, lists=["choices"])
+    assert row.values == {"prompt": "x", "choices": ["east", "west"], "label": "B"}
+
+
+@pytest.mark.parametrize("column", ["question.text", "question.stem.x", "stem", "question."])
+def test_a_key_that_an_object_does_not_have(write, column):
+    path = write("a.jsonl", '{"question": {"stem": "x"}}\n')
+    with pytest.raises(DataError, match=rf"a\.jsonl:1: there is no key '{column}'; the object has 'question'"):
+        list(read_table(path, {"prompt": column}))
+
+
 def test_a_list_of_one_column_does_not_end_early(write):
     rows = read_table(write("a.csv", "x,one\nx\n"), {"prompt": "1", "choices": "2"}, lists=["choices"])
     assert next(rows).values["choices"] == "one"

@@ -77,6 +77,8 @@ def test_outputs_of_the_same_teacher_and_rows_are_used_again(tmp_path):
     assert TeacherOutputs(folder, "teacher", SINGLE).is_complete
     assert not TeacherOutputs(folder, "other", SINGLE).is_complete
     assert not TeacherOutputs(folder, "teacher", rows_of([[5, 6, 7], [8, 9], [10, 11, 12, 14]])).is_complete
+    (folder / "logits.npy").unlink()
+    assert not TeacherOutputs(folder, "teacher", SINGLE).is_complete
     TeacherOutputs(folder, "teacher", SINGLE).remove()
     assert not folder.exists()
 
