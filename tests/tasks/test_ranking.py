@@ -96,6 +96,31 @@ def test_right_and_wrong_candidates_in_lists(tmp_path):
         RankingTask.read_examples(lines(tmp_path, rows[0], {"pos": ["a"]}))
 
 
+@pytest.mark.parametrize(("name", "mark"), [("a.tsv", "\t"), ("a.csv", ",")])
+def test_tables_of_right_and_wrong_candidates(tmp_path, name, mark):
+    rows = "anchor,positive,negative_1,negative_2,score\nq,a,b,c,9\np,d,b,,9\nq,c,e,a,9\n,x,y,z,9\n"
+    path = write(tmp_path, name, rows.replace(",", mark))
+    bad = BadRows(1)
+    assert RankingTask.read_examples(path, bad=bad) == [
+        RankingExample("q", ("a", "b", "c", "e"), (1.0, 0.0, 1.0, 0.0), line=2),
+        RankingExample("p", ("d", "b"), (1.0, 0.0), line=3),
+    ]
+    assert bad.count == 1
+    # Without wrong ones they are drawn from those of other queries.
+    path = write(tmp_path, "b.csv", "query,positive\nq,a\np,d\n")
+    assert [sorted(zip(e.gains, e.candidates, strict=True)) for e in RankingTask.read_examples(path)] == [
+        [(0.0, "d"), (1.0, "a")],
+        [(0.0, "a"), (1.0, "d")],
+    ]
+
+
+def test_labels_that_are_words(tmp_path):
+    path = write(tmp_path, "a.csv", "query,candidate,label\nq,a,yes\nq,b,No\nq,c,TRUE\n")
+    assert RankingTask.read_examples(path, {"label": "label"}) == [
+        RankingExample("q", ("a", "b", "c"), (1.0, 0.0, 1.0), line=2)
+    ]
+
+
 def test_passages_with_titles(tmp_path):
     passages = [{"docid": "1", "title": "T", "text": "a"}, {"docid": "2", "title": "", "text": "b"}]
     row = {"query_id": "7", "query": "q", "positive_passages": passages[:1], "negative_passages": passages[1:]}
@@ -145,7 +170,7 @@ def test_judgements(tmp_path):
             r":2: expected the place .*, 0 to 0, as 'label'\. Received 1$",
         ),
         ({"query": "q", "candidates": ["a"]}, r":2: expected the place .*, as 'label'\. Received None$"),
-        ({"query": "q", "candidates": ["a"], "label": [-1]}, r":2: expected a label of 0 or more\. Received -1$"),
+        ({"query": "q", "candidates": ["a"], "label": [-1]}, r":2: expected a label of 0 or more, or yes or no\. Received -1$"),
     ],
 )
 def test_objects_that_cannot_be(tmp_path, value, message):
@@ -158,8 +183,8 @@ def test_objects_that_cannot_be(tmp_path, value, message):
 def test_other_files_that_cannot_be(tmp_path):
     with pytest.raises(DataError, match=r'a\.jsonl:1: expected \{"turns": .* in each\. Received \[\]$'):
         RankingTask.read_examples(lines(tmp_path, {"turns": []}))
-    path = write(tmp_path, "a.csv", "query,candidate,label\nq,a,yes\n")
-    with pytest.raises(DataError, match=r"a\.csv:2: expected a label of 0 or more\. Received 'yes'$"):
+    path = write(tmp_path, "a.csv", "query,candidate,label\nq,a,perhaps\n")
+    with pytest.raises(DataError, match=r"a\.csv:2: expected a label of 0 or more, or yes or no\. Received 'perhaps'$"):
         RankingTask.read_examples(path, {"label": "label"})
     example = RankingExample("q", ("a", "b"), (0.0, 0.0), 0, 7)
     with pytest.raises(

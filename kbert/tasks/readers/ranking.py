@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,15 +18,17 @@ from kbert.tasks.options import RankingOptions
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.passages import passage_text
-from kbert.tasks.readers.tables import read_table
+from kbert.tasks.readers.tables import column_names, read_table
 
 _SEED = 0
 _GROUPS_KEY = "candidates"
 _TURNS_KEY = "turns"
 _RIGHT_KEYS = ("pos", "positive", "positives", "positive_passages")
 _WRONG_KEYS = ("neg", "negative", "negatives", "negative_passages")
-_GAINS = {"true": 1.0, "false": 0.0}
-"""The gains of booleans, which tables have as text."""
+_WRONG_COLUMN = re.compile(r"neg(atives?)?([_ ]?\d+)?")
+"""The columns of wrong candidates; sentence-transformers numbers several of them: negative_1, negative_2."""
+_GAINS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+"""The gains of words that tables have as labels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +62,9 @@ def read_candidates(
     numbers have a fixed seed, so the same file always gives the same candidates.
 
     Args:
-        path: A table of pairs; JSON lines of pairs, of queries with a list "candidates", of queries with "pos" and
-            "neg" (or MIRACL's "positive_passages" and "negative_passages"), or of dialogues ({"turns": [{"speaker": …,
-            "text": …} or a text]}); or judgements.
+        path: A table of pairs, or of queries with the columns "positive" and "negative"; JSON lines of pairs, of
+            queries with a list "candidates", of queries with "pos" and "neg" (or MIRACL's "positive_passages" and
+            "negative_passages"), or of dialogues ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
         columns: The columns of the roles "query" and "candidate", and of the optional role "label".
         options: The options of the task.
         targets: Whether labels are read, and wrong candidates drawn.
@@ -83,6 +86,10 @@ def read_candidates(
         return [_filled(example, [response], pool, most, index) for index, (example, response) in enumerate(pairs)]
     if any(key in first for key in _RIGHT_KEYS) and columns["candidate"] not in first:
         examples = list(_right_and_wrong(path, form, columns, targets, bad))
+        return examples if not targets else _with_others(examples, most)
+    triple = {} if first else _triple_columns(path, form, columns)
+    if triple:
+        examples = _triples(path, form, triple, targets, bad)
         return examples if not targets else _with_others(examples, most)
     if isinstance(first.get(columns["candidate"], first.get(_GROUPS_KEY)), list):
         examples = list(_groups(path, form, columns, targets, bad))
@@ -118,6 +125,43 @@ def _right_and_wrong(
             continue
         gains = (1.0,) * len(right) + (0.0,) * len(wrong)
         yield RankingExample(query, (*right, *wrong), gains if targets else (), line=line)
+
+
+def _triple_columns(path: PathLike, form: TableFormat, columns: Mapping[str, str]) -> dict[str, str]:
+    """Returns the columns of a table of queries, right and wrong candidates; an empty dictionary for other tables."""
+    header = list(column_names(path, form))
+    query = next((name for name in (columns["query"], "anchor") if name in header), None)
+    right = next((name for name in _RIGHT_KEYS if name in header), None)
+    if query is None or right is None or columns["candidate"] in header:
+        return {}
+    return {"query": query, "right": right} | {name: name for name in header if _WRONG_COLUMN.fullmatch(name)}
+
+
+def _triples(
+    path: PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
+) -> list[RankingExample]:
+    """Reads rows of a query, a right candidate and wrong ones; the rows of equal queries become one example.
+
+    Empty wrong candidates are left out.
+    """
+    lines: dict[str, int] = {}
+    gains: dict[str, dict[str, float]] = {}
+    for row in read_table(path, columns, form=form, bad=bad):
+        query, right, *wrong = (row.values[role] for role in columns)
+        if not query.strip() or not right.strip():
+            missing = "query" if not query.strip() else "right candidate"
+            bad.skip(DataError(f"expected a {missing}. Received an empty one", path, row.line))
+            continue
+        lines.setdefault(query, row.line)
+        found = gains.setdefault(query, {})
+        found[right] = 1.0
+        for text in wrong:
+            if text.strip():
+                found.setdefault(text, 0.0)
+    return [
+        RankingExample(query, tuple(found), tuple(found.values()) if targets else (), line=lines[query])
+        for query, found in gains.items()
+    ]
 
 
 def _listed(values: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
@@ -217,7 +261,7 @@ def _gain(value: Any, path: PathLike, line: int) -> float:
     except ValueError:
         gain = -1.0
     if gain < 0:
-        raise DataError(f"expected a label of 0 or more. Received {value!r}", path, line)
+        raise DataError(f"expected a label of 0 or more, or yes or no. Received {value!r}", path, line)
     return gain
 
 
