@@ -170,7 +170,10 @@ def test_judgements(tmp_path):
             r":2: expected the place .*, 0 to 0, as 'label'\. Received 1$",
         ),
         ({"query": "q", "candidates": ["a"]}, r":2: expected the place .*, as 'label'\. Received None$"),
-        ({"query": "q", "candidates": ["a"], "label": [-1]}, r":2: expected a label of 0 or more, or yes or no\. Received -1$"),
+        (
+            {"query": "q", "candidates": ["a"], "label": [-1]},
+            r":2: expected a label of 0 or more, or yes or no\. Received -1$",
+        ),
     ],
 )
 def test_objects_that_cannot_be(tmp_path, value, message):

@@ -20,7 +20,7 @@ _MUCH_UNKNOWN = 0.01
 
 
 def warn_of_unknown_tokens(
-    task: TrainableTask[Any], examples: Sequence[Any], rows: TrainingRows, tokenizer: Tokenizer
+    task: TrainableTask[Any], examples: Sequence[Any], rows: TrainingRows, tokenizer: Tokenizer, *, pretrained: bool
 ) -> None:
     """Logs a warning if many tokens of the training texts are [UNK], and one if words are too long.
 
@@ -32,6 +32,7 @@ def warn_of_unknown_tokens(
         examples: The training examples.
         rows: The tokens of the examples.
         tokenizer: The tokenizer.
+        pretrained: Whether the model has pretrained weights, which depend on its vocabulary.
     """
     vocabulary = tokenizer.vocabulary
     ids = rows.ids.values
@@ -48,10 +49,12 @@ def warn_of_unknown_tokens(
     part = max(0, unknown - count) / max(1, tokens)
     if part > _MUCH_UNKNOWN:
         said = describe_unknown(part, unknown_words(_flat(texts), tokenizer), vocabulary)
-        _LOG.warning(
-            f"{said}; the model cannot tell such words apart. `kbert vocab extend` adds words to a model, and another "
-            "model may have them in its vocabulary"
+        way = (
+            "`kbert vocab extend` adds words to a model, and another model may have them in its vocabulary"
+            if pretrained
+            else "`kbert vocab train` makes a vocabulary from texts such as these"
         )
+        _LOG.warning(f"{said}; the model cannot tell such words apart. {way}")
 
 
 def _flat(texts: Mapping[str, Sequence[Any]]) -> Iterator[str]:

@@ -193,7 +193,7 @@ def plan_finetuning(
     privacy = _privacy(run, options, length)
     run.tell(*rows.notes)
     if run.is_chief:
-        warn_of_unknown_tokens(task, training, rows, start.tokenizer)
+        warn_of_unknown_tokens(task, training, rows, start.tokenizer, pretrained=start.bundle is not None)
     if not options.find_learning_rate:
         run.tell(*describe_defaults(options, start, length, rates))
     steps = STEPS if options.find_learning_rate else length.steps

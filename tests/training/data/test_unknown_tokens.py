@@ -10,11 +10,11 @@ from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
 
 @pytest.fixture
 def warnings(vocabulary, logged):
-    def warn(task, examples):
+    def warn(task, examples, *, pretrained=True):
         tokenizer = Tokenizer(vocabulary)
         rows = task.training_rows(examples, GraphEncoder(tokenizer.to_graph(), 512))
         logged()
-        warn_of_unknown_tokens(task, examples, rows, tokenizer)
+        warn_of_unknown_tokens(task, examples, rows, tokenizer, pretrained=pretrained)
         return logged()
 
     return warn
@@ -32,6 +32,9 @@ def test_characters_that_the_vocabulary_lacks(warnings):
         "21.4% of the tokens are [UNK], most often for '，' (67% of them), 'zebra' (33%); no token has "
     )
     assert "'z' (in 33%)" in warning
+    assert "`kbert vocab extend` adds words to a model" in warning
+    (warning,) = warnings(task, texts("Zebra ran"), pretrained=False)
+    assert warning.endswith("apart. `kbert vocab train` makes a vocabulary from texts such as these")
     assert warnings(task, texts("the cat, a dog,", "a cat sat")) == []
     assert warnings(task, texts("the cat " * 100, "zebra")) == []  # 1 of 201 tokens
 
