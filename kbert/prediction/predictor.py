@@ -79,7 +79,7 @@ class Predictor:
         self._litert = litert
         self._engine: TextEngine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
         self._few_texts: FewTexts | None = None
-        if litert is not None and isinstance(task, NumpyAnsweringTask):
+        if litert is not None and isinstance(task, NumpyAnsweringTask) and task.answers_in_numpy:
             self._few_texts = FewTexts(task, model, tokenizer, sequence_length, encode.truncation, litert)
         self._without_prompts: Any = None
         self._explaining_graphs: dict[str, Any] = {}

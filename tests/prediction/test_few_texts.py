@@ -54,6 +54,21 @@ def test_the_answers_are_those_of_tensorflow(tmp_path, make_task_model, small_co
             np.testing.assert_allclose(received[output], wanted, rtol=0, atol=2e-5)
 
 
+def test_a_task_with_other_answers_is_answered_by_its_graph(tmp_path, make_task_model, small_config, monkeypatch):
+    class Other(ClassificationTask):
+        def served_answers(self, outputs, encoded):
+            return {"sure": outputs["logits"][:, 0] > -100}
+
+    class Named(ClassificationTask):
+        """Changes no answers."""
+
+    assert (Other.answers_in_numpy, Named.answers_in_numpy) == (False, True)
+    task = Other(["a", "b"])
+    folder = make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1))
+    monkeypatch.setattr("kbert.prediction.loading.task_from_bundle", lambda *_, **__: task)
+    assert load(folder, engine="litert").answers(["a"])["sure"].tolist() == [True]
+
+
 @pytest.mark.parametrize(
     ("rows", "batch_size", "suits"),
     [(["a" * 600], 1, True), (["a" * 601], 1, False), (["a"] * 3, 2, False), ([], 2, False), (["a", ""], 2, True)],

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
+
+_DECIDING = ("encode", "build", "answer_outputs", "served_answers")
+"""The methods of a task that the answers depend on."""
 
 
 class NumpyAnsweringTask(abc.ABC):
@@ -13,6 +17,14 @@ class NumpyAnsweringTask(abc.ABC):
 
     The answers to a few texts are then computed without a TensorFlow graph, whose call alone takes a millisecond.
     """
+
+    answers_in_numpy: ClassVar[bool] = False
+    """Whether `numpy_answers` fits the other methods. It is false for a subclass that overrides only those."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if any(name in vars(cls) for name in (*_DECIDING, "numpy_answers")):
+            cls.answers_in_numpy = "numpy_answers" in vars(cls)
 
     def prompted(self, text: str) -> str:
         """Returns a text of a request with the prompt of the task, as `AnsweringTask.add_prompts` does in a graph."""
