@@ -134,7 +134,8 @@ class SummarizationTask(PartsExplainingTask, TrainableTask[SummarizationExample]
 
         The label is 0 or 1 at the [CLS] of a sentence, and -1 at other tokens.
         """
-        graph = tf.function(lambda texts: _join(encode, texts), reduce_retracing=True, autograph=False)
+        specs = [text.spec for text in self.text_inputs]
+        graph = tf.function(lambda texts: _join(encode, texts), input_signature=specs, autograph=False)
         parts: list[_Joined] = []
         labels = []
         for start in range(0, len(examples), _DOCUMENTS_AT_ONCE):

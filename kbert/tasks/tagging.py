@@ -244,7 +244,8 @@ class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
 
     def training_rows(self, examples: Sequence[TaggedText], encode: GraphEncoder) -> TrainingRows:
         """Returns one row for each window, and the target "labels", int32 by token; -1 for tokens without a label."""
-        graph = tf.function(lambda text: self.encode(encode, {"text": text}), reduce_retracing=True, autograph=False)
+        specs = [text.spec for text in self.text_inputs]
+        graph = tf.function(lambda text: self.encode(encode, {"text": text}), input_signature=specs, autograph=False)
         tokens, labels = TokenRows(), []
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
             part = examples[start : start + _TEXTS_AT_ONCE]
