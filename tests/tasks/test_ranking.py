@@ -97,7 +97,7 @@ def test_right_and_wrong_candidates_in_lists(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "mark"), [("a.tsv", "\t"), ("a.csv", ",")])
-def test_tables_of_right_and_wrong_candidates(tmp_path, name, mark):
+def test_tables_of_right_and_wrong_candidates(tmp_path, logged, name, mark):
     rows = "anchor,positive,negative_1,negative_2,score\nq,a,b,c,9\np,d,b,,9\nq,c,e,a,9\n,x,y,z,9\n"
     path = write(tmp_path, name, rows.replace(",", mark))
     bad = BadRows(1)
@@ -106,6 +106,9 @@ def test_tables_of_right_and_wrong_candidates(tmp_path, name, mark):
         RankingExample("p", ("d", "b"), (1.0, 0.0), line=3),
     ]
     assert bad.count == 1
+    (told,) = logged()
+    assert told.startswith(f"{path}: 1 rows have a wrong candidate that is right for the same query")
+    assert told.endswith(f"(first: {path}:4)")
     # Without wrong ones they are drawn from those of other queries.
     path = write(tmp_path, "b.csv", "query,positive\nq,a\np,d\n")
     assert [sorted(zip(e.gains, e.candidates, strict=True)) for e in RankingTask.read_examples(path)] == [

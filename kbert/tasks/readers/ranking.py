@@ -142,7 +142,7 @@ def _triples(
 ) -> list[RankingExample]:
     """Reads rows of a query, a right candidate and wrong ones; the rows of equal queries become one example.
 
-    Empty wrong candidates are left out.
+    Empty wrong candidates are left out. A candidate that is right in one row and wrong in another is right.
     """
     lines: dict[str, int] = {}
     gains: dict[str, dict[str, float]] = {}
@@ -154,6 +154,8 @@ def _triples(
             continue
         lines.setdefault(query, row.line)
         found = gains.setdefault(query, {})
+        if found.get(right) == 0.0 or any(found.get(text) == 1.0 or text == right for text in wrong):
+            bad.repaired("rows have a wrong candidate that is right for the same query; it counts as right", row.line)
         found[right] = 1.0
         for text in wrong:
             if text.strip():

@@ -58,8 +58,8 @@ def read_table(
         columns: The column of each value. A column is a name in the header (in JSON lines, a key), or, if all columns
             are numbers, a 1-based number in a file without a header. If the rows themselves have names, as in Parquet,
             JSON and data sets, any column may be a number instead (see `named_columns`), and "question.stem" is the key
-            "stem" of the object "question". Several columns, such as
-            "title,body", "2,3" or "3-6", are joined with a space.
+            "stem" of the object "question". Several columns, such as "title,body", "2,3" or "3-6", are joined with a
+            space.
         form: The delimiter, encoding and quoting of the file.
         lists: The names whose columns are not joined. Their value is a list, with "" for missing cells. In JSON lines
             the value of a single key may be a list, too, or an object whose key "text" has the list.
