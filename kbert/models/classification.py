@@ -10,7 +10,6 @@ import keras
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
-from kbert.models.numpy_heads import NumpyHeads, numpy_classifier
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -47,8 +46,3 @@ class ClassificationModel(HeadModel):
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Returns the logits, computed from the outputs of the encoder."""
         return {"logits": self.head(encoded["pooled_output"], training=training)}
-
-    def numpy_heads(self) -> NumpyHeads:
-        """Returns the heads as a function of NumPy arrays, with the present weights."""
-        classify = numpy_classifier(self.encoder.pooler, self.head.dense)
-        return lambda vectors, mask: {"logits": classify(vectors[:, 0])}

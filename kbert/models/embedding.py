@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kbert import features
 from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel, text_rows
-from kbert.models.numpy_heads import NumpyHeads
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -62,18 +60,6 @@ class EmbeddingModel(HeadModel):
             vector = vector * ops.rsqrt(ops.maximum(squares, 1e-12))
         return {"vector": ops.reshape(vector, (*shape[:-1], vector.shape[-1]))}
 
-    def numpy_heads(self) -> NumpyHeads:
-        """Returns the heads as a function of NumPy arrays."""
-
-        def heads(vectors: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-            vector = _numpy_pooled(vectors, mask, self.pooling)
-            if self.normalize:
-                squares = np.sum(np.square(vector), -1, keepdims=True)
-                vector = vector / np.sqrt(np.maximum(squares, np.float32(1e-12)))
-            return {"vector": vector}
-
-        return heads
-
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
     """Returns a vector for each row, float32 [B, H], given float32 [B, S, H] and the mask, int32 [B, S]."""
@@ -84,15 +70,3 @@ def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
         return ops.max(ops.where(ops.expand_dims(mask, -1) > 0, hidden, MASK_BIAS), axis=1)
     weights = ops.expand_dims(ops.cast(mask, hidden.dtype), -1)
     return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)
-
-
-def _numpy_pooled(hidden: np.ndarray, mask: np.ndarray, pooling: str) -> np.ndarray:
-    """Returns what `pooled` returns."""
-    if pooling == "cls":
-        return hidden[:, 0]
-    if pooling == "max":
-        largest: np.ndarray = np.where(mask[..., None] > 0, hidden, np.float32(MASK_BIAS)).max(axis=1)
-        return largest
-    weights = mask[..., None].astype(np.float32)
-    mean: np.ndarray = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), np.float32(1.0))
-    return mean

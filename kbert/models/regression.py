@@ -10,7 +10,6 @@ import keras
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
-from kbert.models.numpy_heads import NumpyHeads, numpy_classifier
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -53,8 +52,3 @@ class RegressionModel(HeadModel):
         """Returns the predicted numbers, computed from the outputs of the encoder."""
         scaled = self.head(encoded["pooled_output"], training=training)
         return {"logits": scaled * self.deviation + self.mean}
-
-    def numpy_heads(self) -> NumpyHeads:
-        """Returns the heads as a function of NumPy arrays, with the present weights."""
-        scaled = numpy_classifier(self.encoder.pooler, self.head.dense)
-        return lambda vectors, mask: {"logits": scaled(vectors[:, 0]) * self.deviation + self.mean}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kbert.features import ENCODER_FEATURES
 from kbert.inference.litert_rows import LiteRtRows
+from kbert.inference.session_function import SessionFunction
 from kbert.prediction.around_encoder import AroundEncoder
 from kbert.prediction.text_model import ROWS_AT_ONCE, TextModel
 
@@ -27,28 +28,28 @@ class LiteRtTextModel:
         self._encoder = encoder
         self.from_text = self._answering(text_model.task.add_prompts)
 
-    def without_prompts(self) -> Callable[..., dict[str, tf.Tensor]]:
+    def without_prompts(self) -> Callable[..., dict[str, np.ndarray]]:
         """Returns a function like `from_text`, for texts that already have their prompts."""
         return self._answering(lambda texts: texts)
 
     def _answering(
         self, prompted: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
-    ) -> Callable[..., dict[str, tf.Tensor]]:
+    ) -> Callable[..., dict[str, np.ndarray]]:
         graphs: list[_Graphs] = []
 
-        def answers(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        def answers(*texts: np.ndarray | tf.Tensor) -> dict[str, np.ndarray]:
             if not graphs:
                 graphs.append(_Graphs(AroundEncoder(self._text_model, prompted)))
             return self._answers(graphs[0], texts)
 
         return answers
 
-    def _answers(self, graphs: _Graphs, texts: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _answers(self, graphs: _Graphs, texts: Sequence[np.ndarray | tf.Tensor]) -> dict[str, np.ndarray]:
         features, inputs = graphs.encoded(*texts)
-        ids, mask, types = (inputs[feature.name].numpy() for feature in ENCODER_FEATURES)
-        found: dict[str, tf.Tensor]
+        ids, mask, types = (inputs[feature.name] for feature in ENCODER_FEATURES)
+        found: dict[str, np.ndarray]
         if not self._text_model.task.windowed or len(ids) <= ROWS_AT_ONCE:
-            found = graphs.answers(tf.constant(self._encoder(ids, mask, types)), features)
+            found = graphs.answers(self._encoder(ids, mask, types), features)
             return found
         # All windows of long texts may not fit in memory, so they are computed in parts.
         parts = []
@@ -56,16 +57,14 @@ class LiteRtTextModel:
             rows = slice(start, start + ROWS_AT_ONCE)
             vectors = self._encoder(ids[rows], mask[rows], types[rows])
             batch = {feature.name: features[feature.name][rows] for feature in self._text_model.task.model_features}
-            parts.append(graphs.outputs(tf.constant(vectors), batch))
-        outputs = {name: tf.concat([part[name] for part in parts], 0) for name in parts[0]}
+            parts.append(graphs.outputs(vectors, batch))
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         found = graphs.answers_of_outputs(outputs, features)
         return found
 
 
 class _Graphs:
     """The graphs before and after the encoder, each traced once for all sizes.
-
-    Calling a traced graph takes half as long as calling a tf.function, which first searches for it.
 
     Args:
         around: The computation before and after the encoder.
@@ -78,29 +77,22 @@ class _Graphs:
         def encoded(*texts: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
             return around.encode(dict(zip(names, texts, strict=True)))
 
-        self.encoded = _traced(encoded, *around.text_model.text_specs)
+        self.encoded = SessionFunction(encoded, *around.text_model.text_specs)
         """The function from the texts to the features, and to the inputs of the encoder."""
-        self._features = {
-            name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.encoded.structured_outputs[0].items()
-        }
-        self.answers = _traced(around.answer, around.vector_spec(), self._features)
+        self._features: dict[str, tf.TensorSpec] = self.encoded.output_specs[0]
+        self.answers = SessionFunction(around.answer, around.vector_spec(), self._features)
         """The function from the vectors of all tokens, float32 [R, S, H], and the features to the answers."""
 
     @functools.cached_property
-    def outputs(self) -> Any:
+    def outputs(self) -> SessionFunction:
         """The function from the vectors of the tokens of some windows, and the features to the outputs of the model."""
         task = self._around.text_model.task
         batch = {feature.name: self._features[feature.name] for feature in task.model_features}
-        return _traced(self._around.outputs, self._around.vector_spec(), batch)
+        return SessionFunction(self._around.outputs, self._around.vector_spec(), batch)
 
     @functools.cached_property
-    def answers_of_outputs(self) -> Any:
+    def answers_of_outputs(self) -> SessionFunction:
         """The function from the outputs of the model for all windows, and the features, to the answers."""
-        outputs = {
-            name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.outputs.structured_outputs.items()
-        }
-        return _traced(self._around.text_model.task.served_answers, outputs, self._features)
-
-
-def _traced(function: Callable[..., Any], *specs: Any) -> Any:
-    return tf.function(function, autograph=False).get_concrete_function(*specs)
+        return SessionFunction(
+            self._around.text_model.task.served_answers, self.outputs.output_specs, self._features
+        )

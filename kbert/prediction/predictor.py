@@ -15,7 +15,6 @@ from kbert.inference.litert_rows import LiteRtRows
 from kbert.models.encoder import BertEncoder
 from kbert.options import option_error, with_options
 from kbert.prediction.evaluation import evaluation_metrics
-from kbert.prediction.few_texts import FewTexts
 from kbert.prediction.file_rows import check_no_columns, parts_of_rows, with_kept_columns
 from kbert.prediction.input_files import InputFiles
 from kbert.prediction.litert_text_model import LiteRtTextModel
@@ -28,7 +27,6 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.protocol.answering import AnsweringTask, TextInput
-from kbert.tasks.protocol.numpy_answers import NumpyAnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.remembered import Reading
@@ -78,9 +76,6 @@ class Predictor:
         self.text_model = TextModel(task, model, encode)
         self._litert = litert
         self._engine: TextEngine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
-        self._few_texts: FewTexts | None = None
-        if litert is not None and isinstance(task, NumpyAnsweringTask) and task.answers_in_numpy:
-            self._few_texts = FewTexts(task, model, tokenizer, sequence_length, encode.truncation, litert)
         self._without_prompts: Any = None
         self._explaining_graphs: dict[str, Any] = {}
 
@@ -105,7 +100,7 @@ class Predictor:
     def with_engine(self, engine: TextEngine) -> Predictor:
         """Returns a predictor with the same task and files, whose answers another engine computes."""
         other = copy.copy(self)
-        other._engine, other._few_texts, other._without_prompts = engine, None, None
+        other._engine, other._without_prompts = engine, None
         return other
 
     @with_options(PredictOptions)
@@ -247,8 +242,6 @@ class Predictor:
         return self._answers(self._inputs(columns), batch_size)
 
     def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:
-        if self._few_texts is not None and self._few_texts.suits(inputs, batch_size):
-            return self._few_texts(inputs)
         return answers_in_batches(self._engine.from_text, inputs, batch_size, self._kinds)
 
     def read_inputs(self, path: PathLike | Any, **reading: Any) -> list[list[Any]]:

@@ -30,7 +30,7 @@ def answers_in_batches(
     Rows of different batches are padded with 0 or "" to the largest shape.
 
     Args:
-        function: A function from a tensor for each input to a dict of tensors with a row for each text.
+        function: A function from a tensor for each input to a dict of tensors or arrays with a row for each text.
         inputs: The values of each input, in the order of the arguments of `function`.
         batch_size: The number of texts that are processed together.
         kinds: The inputs of the task by name; by default all inputs are texts or lists of texts.
@@ -52,7 +52,7 @@ def answers_in_batches(
         outputs = function(
             *(tensor([column[row] for row in rows]) for tensor, column in zip(tensors, columns, strict=True))
         )
-        parts.append({name: value.numpy() for name, value in outputs.items()})
+        parts.append({name: np.asarray(value) for name, value in outputs.items()})
     back = np.argsort(order, kind="stable")
     return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
 

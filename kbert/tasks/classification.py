@@ -30,7 +30,6 @@ from kbert.tasks.metrics.decisions import Decisions
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import ClassificationOptions, TaskOptions
 from kbert.tasks.protocol.explaining import ExplainableTask, log_odds
-from kbert.tasks.protocol.numpy_answers import NumpyAnsweringTask, repeated_names
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.protocol.training_rows import TrainingRows
@@ -38,7 +37,7 @@ from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.text.graph.encoder import GraphEncoder
 
 
-class ClassificationTask(CalibratedTask[Example], ExplainableTask, NumpyAnsweringTask, TrainableTextTask):
+class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask):
     """A task with one label for each text or pair of texts.
 
     Args:
@@ -205,21 +204,6 @@ class ClassificationTask(CalibratedTask[Example], ExplainableTask, NumpyAnswerin
             "probabilities": probabilities,
             **self.abstentions(probabilities),
         }
-
-    def numpy_answers(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the arrays of `served_answers`."""
-        logits = outputs["logits"]
-        exponents = np.exp(logits - logits.max(-1, keepdims=True))
-        probabilities = exponents / exponents.sum(-1, keepdims=True)
-        classes = repeated_names(self.labels, len(logits))
-        answers = {
-            "label": classes[0][probabilities.argmax(-1)],
-            "classes": classes,
-            "probabilities": probabilities,
-        }
-        if self.abstain_below:
-            answers["abstained"] = probabilities.max(-1) < np.float32(self.abstain_below)
-        return answers
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the `probabilities` of the labels, float32 [B, C]."""

@@ -31,7 +31,6 @@ from kbert.tasks.options import EmbeddingOptions, TaskOptions
 from kbert.tasks.prompts import Prompts
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.explaining import ExplainableTask
-from kbert.tasks.protocol.numpy_answers import NumpyAnsweringTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_strings, number, numbers, string
 from kbert.tasks.protocol.soft_outputs import VECTORS, SoftOutput
@@ -49,7 +48,7 @@ OBJECTIVES: Mapping[str, type[EmbeddingObjective]] = {
 }
 
 
-class EmbeddingTask(Prompts, ExplainableTask, NumpyAnsweringTask, TrainableTask[EmbeddingExample]):
+class EmbeddingTask(Prompts, ExplainableTask, TrainableTask[EmbeddingExample]):
     """A task that returns a vector for each text.
 
     Vectors have the length 1, so that a dot product is the cosine, unless the files of the model say otherwise. A
@@ -338,10 +337,6 @@ class EmbeddingTask(Prompts, ExplainableTask, NumpyAnsweringTask, TrainableTask[
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the `vector` of each text, float32 [B, H]."""
-        return {"vector": outputs["vector"]}
-
-    def numpy_answers(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the arrays of `served_answers`."""
         return {"vector": outputs["vector"]}
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:

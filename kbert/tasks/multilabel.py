@@ -34,7 +34,6 @@ from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import MultilabelOptions, TaskOptions
 from kbert.tasks.protocol.explaining import ExplainableTask
-from kbert.tasks.protocol.numpy_answers import NumpyAnsweringTask, repeated_names
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, numbers
 from kbert.tasks.protocol.soft_outputs import LABELS, SoftOutput
@@ -57,7 +56,7 @@ _BARE_VECTOR = re.compile(r"[01](\.0?)?([,; ]\s*[01](\.0?)?)+")
 _BETWEEN = re.compile(r"[,; ]\s*")
 
 
-class MultilabelTask(CalibratedTask[Example], ExplainableTask, NumpyAnsweringTask, TrainableTextTask):
+class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask):
     """A task with any number of labels for each text or pair of texts; there may be none.
 
     Args:
@@ -278,17 +277,6 @@ class MultilabelTask(CalibratedTask[Example], ExplainableTask, NumpyAnsweringTas
             "classes": classes,
             "probabilities": probabilities,
         }
-
-    def numpy_answers(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the arrays of `served_answers`."""
-        probabilities = 1 / (1 + np.exp(-outputs["logits"]))
-        given = probabilities >= np.array(self.thresholds, np.float32)
-        counts = given.sum(-1, dtype=np.int32)
-        classes = repeated_names(self.labels, len(given))
-        labels = np.full((len(given), counts.max(initial=0)), b"", object)
-        for row, count in enumerate(counts):
-            labels[row, :count] = classes[row][given[row]]
-        return {"labels": labels, "count": counts, "classes": classes, "probabilities": probabilities}
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the `probabilities` of the labels, float32 [B, C]."""

@@ -75,10 +75,6 @@ class Prompts:
             raise UsageError(f"the model has no prompt of that name; {has}. Received: prompt_name={shown(name)}")
         return self.prompts[name]
 
-    def prompted(self, text: str) -> str:
-        """Returns a text with the prompt before it."""
-        return self.prompt + text
-
     def add_prompts(self, inputs: Tensors) -> Tensors:
         """Returns the texts with the prompt before each."""
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs

@@ -20,7 +20,6 @@ from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import RegressionOptions, TaskOptions
 from kbert.tasks.protocol.explaining import ExplainableTask
-from kbert.tasks.protocol.numpy_answers import NumpyAnsweringTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, number
 from kbert.tasks.protocol.soft_outputs import NUMBER, SoftOutput
@@ -30,7 +29,7 @@ from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.text.graph.encoder import GraphEncoder
 
 
-class RegressionTask(ExplainableTask, NumpyAnsweringTask, TrainableTextTask):
+class RegressionTask(ExplainableTask, TrainableTextTask):
     """A task with one number for each text or pair of texts.
 
     Args:
@@ -143,10 +142,6 @@ class RegressionTask(ExplainableTask, NumpyAnsweringTask, TrainableTextTask):
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the number `value`, float32 [B]."""
-        return {"value": outputs["logits"][:, 0]}
-
-    def numpy_answers(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the arrays of `served_answers`."""
         return {"value": outputs["logits"][:, 0]}
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:

@@ -14,6 +14,10 @@ from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.served_models.saved_model_file import SERVE_TAG
 from kbert.serving.served_models.served_model import result_array
 from kbert.serving.served_models.tensorflow_errors import request_error
+from kbert.serving.signature_names import ANSWER_SIGNATURE, ENCODE_SIGNATURE
+
+_SMALL = (ENCODE_SIGNATURE, ANSWER_SIGNATURE)
+"""Signatures whose graphs are so small that waking other threads takes longer than the operations."""
 
 
 class SessionModel:
@@ -68,16 +72,21 @@ class SessionModel:
         key = (signature_name, outputs)
         with self._lock:
             if key not in self._callables:
-                self._callables[key] = self._made_callable(self.signatures[signature_name], outputs)
+                self._callables[key] = self._made_callable(signature_name, outputs)
             return self._callables[key]
 
-    def _made_callable(self, signature: Any, outputs: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
+    def _made_callable(self, signature_name: str, outputs: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
         from tensorflow.core.protobuf import config_pb2
 
+        from kbert.inference.session_function import CALLERS_THREAD
+
+        signature = self.signatures[signature_name]
         options = config_pb2.CallableOptions()
         options.feed.extend(signature.inputs[name].name for name in sorted(signature.inputs))
         options.fetch.extend(signature.outputs[name].name for name in outputs)
         options.run_options.timeout_in_ms = self._timeout_ms
+        if signature_name in _SMALL:
+            options.run_options.inter_op_thread_pool = CALLERS_THREAD
         with self._graph.as_default():
             # Session.make_callable refuses shapes that the signature does not declare, unlike TensorFlow Serving.
             return self._session._make_callable_from_options(options)

@@ -116,7 +116,9 @@ def describe_defaults(
         defaults.append("--epochs, for this number of rows")
     if not defaults:
         return []
+    epochs = "1 epoch" if length.epochs == 1 else f"{length.epochs:g} epochs"
+    steps = "1 step" if length.steps == 1 else f"{length.steps:,} steps"
     return [
-        f"learning rate {rates.encoder:g} (head {rates.head:g}), {length.epochs:g} epochs of {length.rows:,} rows, "
-        f"{length.steps:,} steps (by default: {'; '.join(defaults)})"
+        f"learning rate {rates.encoder:g} (head {rates.head:g}), {epochs} of {length.rows:,} rows, {steps} "
+        f"(by default: {'; '.join(defaults)})"
     ]
