@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from kbert.report.run import run_report, write_report
     from kbert.retrieval.build import build_index
     from kbert.retrieval.index import Index
-    from kbert.retrieval.options import BuildIndexOptions, SearchOptions
+    from kbert.retrieval.options import BuildIndexOptions, MeasureSearchOptions, SearchOptions
     from kbert.retrieval.search import measure_search, search
     from kbert.runtime.prepare import prepare_runtime
     from kbert.serving.options import ServeOptions
@@ -143,6 +143,7 @@ _MODULES = {
     "LoadOptions": "kbert.prediction.options",
     "MaskPiiOptions": "kbert.privacy.options",
     "MaskedLanguageModel": "kbert.pretrained.models",
+    "MeasureSearchOptions": "kbert.retrieval.options",
     "MergeAdapterOptions": "kbert.conversion.command_options",
     "MultipleChoiceModel": "kbert.pretrained.models",
     "Muon": "kbert.optimizers.muon",
@@ -242,6 +243,7 @@ __all__ = [
     "LoadOptions",
     "MaskPiiOptions",
     "MaskedLanguageModel",
+    "MeasureSearchOptions",
     "MergeAdapterOptions",
     "MultipleChoiceModel",
     "Muon",

@@ -41,6 +41,7 @@ NAMES = [
     "LoadOptions",
     "MaskPiiOptions",
     "MaskedLanguageModel",
+    "MeasureSearchOptions",
     "MergeAdapterOptions",
     "MultipleChoiceModel",
     "Muon",

@@ -77,7 +77,7 @@ def write_features(
 
 def _lines(model: str, path: str, settings: Mapping[str, Any]) -> list[str]:
     """Returns the texts of a file: its lines, or a column of a table that is read like the training file of `model`."""
-    from kbert.prediction.input_files import resembles_table
+    from kbert.prediction.input_files import check_no_text_column, resembles_table
     from kbert.prediction.loading import remembered_reading
     from kbert.sources.table_format import TableFormat
     from kbert.tasks.readers.tables import read_table
@@ -89,6 +89,7 @@ def _lines(model: str, path: str, settings: Mapping[str, Any]) -> list[str]:
     if given.get("delimiter") is not None or resembles_table(path, columns, form):
         found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
     else:
+        check_no_text_column(path, options.chosen_reading(settings))
         found = list(form.lines(path))
     if not found:
         raise DataError("expected texts. Received: an empty file; name a file with a text on each line", path)

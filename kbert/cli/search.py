@@ -9,14 +9,14 @@ import click
 from kbert.cli import options
 from kbert.errors import UsageError
 from kbert.options import option_infos
-from kbert.retrieval.options import SearchOptions
+from kbert.retrieval.options import MeasureSearchOptions, SearchOptions
 from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
 @click.argument("index", type=click.Path(exists=True, file_okay=False), metavar="INDEX")
 @click.argument("texts", nargs=-1, metavar="[QUERY...]")
-@options.declared(option_infos(SearchOptions))
+@options.declared(option_infos(MeasureSearchOptions))
 @options.data_file(
     "--queries", "A file or dataset of queries, to evaluate the search with --judgements.", required=False
 )
@@ -43,7 +43,13 @@ def search(
         raise UsageError(
             "--top is for QUERYs. Received: --judgements, whose metrics have their own depths; leave it out"
         )
-    chosen = SearchOptions(**settings)
+    chosen = MeasureSearchOptions(**settings)
+    of_files = [name for name in given if name not in option_infos(SearchOptions)]
+    if texts and of_files:
+        raise UsageError(
+            f"{options.spellings(settings, of_files)[0]} describes files. Received: a QUERY; leave the option out, or "
+            "give --queries FILE and --judgements FILE"
+        )
     import_tensorflow()
     from kbert.retrieval.search import measure_search
     from kbert.retrieval.search import search as run
@@ -56,7 +62,7 @@ def search(
             for name, value in metrics.items():
                 click.echo(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}")
         return
-    for query, results in zip(texts, run(index, texts, options=chosen), strict=True):
+    for query, results in zip(texts, run(index, texts, options=chosen.narrowed(SearchOptions)), strict=True):
         if as_json:
             options.print_json({"query": query, "results": results})
         else:

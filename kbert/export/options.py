@@ -166,6 +166,17 @@ class ExportLitertOptions(HeadOptions):
             raise option_error(
                 lambda spell: f"{spell('max_drop')} needs {spell('validation')}. Received: no {spell('validation')}"
             )
+        if self.skip_bad and self.validation is None:
+            raise option_error(
+                lambda spell: f"{spell('skip_bad')} needs {spell('validation')}. Received: no {spell('validation')}"
+            )
+        if self.calibration is not None and self.quantize != "int8":
+            raise option_error(
+                lambda spell: (
+                    f"{spell('calibration')} needs {spell('quantize', 'int8')}. Received: "
+                    f"{spell('quantize', self.quantize)}, which measures no ranges; leave {spell('calibration')} out"
+                )
+            )
         if self.quantize == "int8" and self.validation is None and self.calibration is None:
             raise option_error(
                 lambda spell: (

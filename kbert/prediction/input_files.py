@@ -8,6 +8,7 @@ from typing import Any
 
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.options import option_error
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import MemoryTable, as_table, is_path
 from kbert.sources.table_format import TableFormat, file_kind
@@ -59,7 +60,7 @@ class InputFiles:
 
         Raises:
             DataError: The file is empty or unreadable.
-            UsageError: The task has no column or option of that name.
+            UsageError: The task has no column or option of that name, or a column of a file of lines is named.
         """
         reading = self.reading(given)
         if isinstance(path, MemoryTable) or len(self._task.text_inputs) > 1 or self._task.has_own_format(path):
@@ -68,6 +69,7 @@ class InputFiles:
         chosen = self._task.info().choose_columns(reading.columns, targets=False)
         if given.get("delimiter") is not None or resembles_table(path, chosen, form):
             return None
+        check_no_text_column(path, given)
         return _lines(path, form)
 
     def examples(self, path: PathLike, given: Mapping[str, Any]) -> Iterator[Any]:
@@ -115,6 +117,26 @@ def _lines(path: PathLike, form: TableFormat) -> Iterator[str]:
         yield line
     if line is None:
         raise DataError("expected one text per line. Received: an empty file", path)
+
+
+def check_no_text_column(path: PathLike, given: Mapping[str, Any]) -> None:
+    """Checks that no column of texts is named for a file that is read as one text per line.
+
+    Args:
+        path: The file.
+        given: The columns and the options that the user gave.
+
+    Raises:
+        UsageError: There is such a column.
+    """
+    column = given.get("text_column")
+    if column:
+        raise option_error(
+            lambda spell: (
+                f"{spell('text_column')} needs a table. Received: {path}, which is read as one text per line; give the "
+                f"{spell('delimiter')} of its columns or its {spell('format')}, or leave {spell('text_column')} out"
+            )
+        )
 
 
 def resembles_table(path: PathLike, columns: Mapping[str, str], form: TableFormat) -> bool:

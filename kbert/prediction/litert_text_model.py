@@ -93,6 +93,4 @@ class _Graphs:
     @functools.cached_property
     def answers_of_outputs(self) -> SessionFunction:
         """The function from the outputs of the model for all windows, and the features, to the answers."""
-        return SessionFunction(
-            self._around.text_model.task.served_answers, self.outputs.output_specs, self._features
-        )
+        return SessionFunction(self._around.text_model.task.served_answers, self.outputs.output_specs, self._features)

@@ -93,13 +93,14 @@ def build_index(
     prompt = chosen_prompt(task, options.prompt, options.prompt_name, _DOCUMENT_PROMPTS)
     predictor = predictor.with_task(task.with_prompt(prompt))
     # The collection is read twice, since it may not fit in memory.
-    columns = find_document_columns(options.input, options.id_column, options.text_column)
-    total = sum(1 for _ in read_documents(options.input, columns=columns, bad=BadRows(options.skip_bad)))
+    form = options.table_format
+    columns = find_document_columns(options.input, options.id_column, options.text_column, form)
+    total = sum(1 for _ in read_documents(options.input, columns=columns, form=form, bad=BadRows(options.skip_bad)))
     width = predictor.config.hidden_size
     with files.atomic_directory(output) as folder:
         vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(options.dtype), (total, width))
         bad = BadRows(options.skip_bad)
-        documents = read_documents(options.input, columns=columns, bad=bad)
+        documents = read_documents(options.input, columns=columns, form=form, bad=bad)
         embed = functools.partial(_embed, predictor, batch_size=options.batch_size, similarity=similarity)
         _write_documents(folder, documents, embed, vectors, progress)
         if bad.count:

@@ -8,6 +8,7 @@ from kbert import files
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES
 from kbert.options import Options, option, with_documented_fields
 from kbert.prediction.options import EngineOptions
+from kbert.tasks.options import TableOptions
 from kbert.tasks.task_info import COLUMNS_SECTION
 
 DTYPES = ("float32", "float16")
@@ -15,7 +16,7 @@ DTYPES = ("float32", "float16")
 
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BuildIndexOptions(EngineOptions):
+class BuildIndexOptions(EngineOptions, TableOptions):
     """The options of `kbert.build_index`.
 
     Example:
@@ -98,3 +99,14 @@ class SearchOptions(Options):
         None, "The text that is put before each query, such as 'query: '.", default_help="as in the index"
     )
     prompt_name: str | None = option(None, "The name of a prompt of the model, instead of `prompt`.")
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasureSearchOptions(SearchOptions, TableOptions):
+    """The options of `kbert.measure_search`: those of a search, and the format of queries and judgements.
+
+    Example:
+        >>> kbert.MeasureSearchOptions(encoding="latin-1").table_format.encoding
+        'latin-1'
+    """

@@ -14,7 +14,7 @@ from kbert.options import option_error, with_options
 from kbert.prediction.loading import predictor_of
 from kbert.prediction.predictor import Predictor
 from kbert.retrieval.index import Index
-from kbert.retrieval.options import SearchOptions
+from kbert.retrieval.options import MeasureSearchOptions, SearchOptions
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.ranking import run_metrics
 from kbert.tasks.readers.retrieval_collections import read_judgements, read_queries
@@ -103,9 +103,9 @@ def _load_reranker(model: PathLike) -> Predictor:
     return predictor_of(bundle, task, model)
 
 
-@with_options(SearchOptions)
+@with_options(MeasureSearchOptions)
 def measure_search(
-    index: Index | PathLike, queries: PathLike, judgements: PathLike, *, options: SearchOptions
+    index: Index | PathLike, queries: PathLike, judgements: PathLike, *, options: MeasureSearchOptions
 ) -> dict[str, Any]:
     """Measures a search on the queries of a test collection.
 
@@ -123,8 +123,9 @@ def measure_search(
         DataError: A file is damaged, or none of the queries has judgements.
         UsageError: See `search`.
     """
-    asked = read_queries(queries)
-    gains: Mapping[str, Mapping[str, float]] = read_judgements(judgements)
+    form = options.table_format
+    asked = read_queries(queries, form=form)
+    gains: Mapping[str, Mapping[str, float]] = read_judgements(judgements, form=form)
     judged = {
         query: documents for query, documents in gains.items() if query in asked and any(map(bool, documents.values()))
     }
@@ -143,6 +144,7 @@ def measure_search(
             queries,
             shown(missing[0]),
         )
-    results = search(index, [asked[query].text for query in judged], options=options.replace(top=MEASURED))
+    searching = options.narrowed(SearchOptions).replace(top=MEASURED)
+    results = search(index, [asked[query].text for query in judged], options=searching)
     run = {query: [result["id"] for result in found] for query, found in zip(judged, results, strict=True)}
     return {"queries": len(judged), **run_metrics(run, judged)}

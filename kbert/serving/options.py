@@ -35,7 +35,10 @@ class ServeOptions(Options):
     grpc: bool = option(True, "Serve the gRPC API.", off_flag="--no-grpc")
     host: str = option("127.0.0.1", "The address to listen on; 0.0.0.0 accepts requests from other machines.")
     poll_seconds: float = option(
-        1.0, "The number of seconds between checks for new models and versions; 0 to check once.", minimum=0
+        1.0,
+        "The number of seconds between checks for new models and versions; 0 to check only when a file of models is "
+        "read.",
+        minimum=0,
     )
 
     engine: str = option(

@@ -201,13 +201,14 @@ def _servers(
                 engine=options.engine,
                 timeout=options.timeout_seconds,
                 trusted=options.trust_models,
-                parameters=parameters if options.batching or batches_all(options) else None,
+                parameters=parameters if options.batching else None,
                 batch_all=batches_all(options),
                 metrics=metrics,
                 executor=executor,
                 scheduler=scheduler,
             ),
-            poll_seconds=options.poll_seconds,
+            # Without looks at the folders, the file of the models is still read again.
+            poll_seconds=options.poll_seconds or options.model_config_poll_seconds,
             unavailable_labels=options.labels_of_unavailable_versions,
         )
         server = ModelServer(models, limits=limits(options), metrics=metrics, log=RequestLog(options.log_requests))

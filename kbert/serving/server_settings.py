@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
-from kbert.options import option_error
+from kbert.options import option_error, option_infos
 from kbert.serving.batching.parameters import BatchingParameters, default_parameters, read_parameters
 from kbert.serving.limits import Limits
 from kbert.serving.monitoring.config import read_monitoring_path
@@ -49,6 +49,15 @@ def check_options(folder: PathLike | None, options: ServeOptions) -> None:
         )
     if options.tls_client_authority is not None and options.tls_certificate is None:
         raise option_error(lambda spell: f"{spell('tls_client_authority')} needs {spell('tls_certificate')}")
+    asking = next((name for name in ("batch_all_models", "batching_parameters_file") if getattr(options, name)), None)
+    if asking is not None and not options.batching:
+        raise option_error(
+            lambda spell: (
+                f"{spell(asking)} is for batches. Received: {spell('batching', False)}, which computes each request "
+                "alone; leave one of the two out"
+            ),
+            option_infos(ServeOptions),
+        )
 
 
 def check_certificates(options: ServeOptions) -> None:

@@ -41,7 +41,10 @@ def is_array(path: files.PathLike) -> bool:
 
 
 def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, str]]:
-    """Yields the elements of a file that is a single JSON array, each as (line where it begins, JSON text).
+    """Yields the elements of a file that is a single JSON array, each as (number, JSON text).
+
+    The number is that of the line where the element begins. Each element has a number of its own, so if several begin
+    in a line, a number is one more than the one before: in an array on one line, elements are counted from 1.
 
     Args:
         path: The file that error messages name.
@@ -53,7 +56,7 @@ def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]
     """
     decode = json.JSONDecoder().raw_decode
     text, place, number, counted = "", 0, 1, 0
-    last = 1
+    last, given = 1, 0
     opened = closed = False
     problem: Exception | None = None
     for first, lines in blocks:
@@ -85,7 +88,8 @@ def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]
                 problem = failure
                 break
             problem = None
-            yield number, text[place:end]
+            given = max(number, given + 1)
+            yield given, text[place:end]
             place = end
         number, counted = number + text.count("\n", counted, place), place
     if problem is not None:

@@ -140,11 +140,17 @@ class Source:
                     yield place._replace(size=kept.size, repeated=lines), kept
 
     def lines(self) -> Iterator[str]:
-        """Yields all lines that contain text, without regard to documents. Duplicates are kept.
+        """Yields all lines that contain text, without regard to documents.
+
+        With `deduplicate`, these are the lines of `documents`.
 
         Raises:
-            DataError: A part is unreadable. Unlike in `documents`, a text file can be a document of any size.
+            DataError: A part is unreadable. Unlike in `documents`, a text file can be a document of any size, unless
+                duplicates are left out.
         """
+        if self.settings.deduplicate != "none":
+            yield from (line for document in self.documents() for line in document.lines)
+            return
         counts = self._start_counts()
         bad = BadRows(self.settings.skip_bad)
         reading = self._reading(counts, bad)

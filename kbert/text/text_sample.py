@@ -128,12 +128,14 @@ def describe_long_words(count: int, longest: int, example: str | None) -> str:
 
 
 def some_lines(source: Source) -> Iterator[str]:
-    """Yields lines from the beginnings of some parts of a source. Unreadable parts are skipped."""
+    """Yields lines from the beginnings of some parts of a source. Unreadable parts are skipped, duplicates are kept."""
     step = -(-len(source.parts) // _PARTS)
     parts = source.parts[::step]
     for part in parts:
         one = copy.copy(source)
         one.parts = [part]
+        # A search for duplicates would read the whole part.
+        one.settings = one.settings.replace(deduplicate="none")
         left = _SAMPLED // len(parts)
         with contextlib.suppress(KbertError, OSError):
             for line in one.lines():

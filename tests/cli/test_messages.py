@@ -378,6 +378,7 @@ IN_PYTHON_ALONE = {"callbacks", "over", "keep_columns"}
 SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
     "kbert.prediction.explanation.explainer": ("explain",),
+    "kbert.prediction.input_files": ("predict",),
     "kbert.prediction.loading": PROMPTED,
     "kbert.retrieval.build": ("index build",),
     "kbert.serving.server_settings": ("serve",),

@@ -159,7 +159,7 @@ SAME = {
     ("report",): Same({kbert.write_report: kbert.WriteReportOptions}),
     ("index", "build"): Same({kbert.build_index: kbert.BuildIndexOptions}),
     ("search",): Same(
-        {kbert.search: kbert.SearchOptions, kbert.measure_search: kbert.SearchOptions},
+        {kbert.search: kbert.SearchOptions, kbert.measure_search: kbert.MeasureSearchOptions},
         command_alone={"texts": "the argument is named so, since --queries names a file"},
     ),
     ("convert",): Same(

@@ -1,5 +1,6 @@
 import pytest
 
+from kbert.errors import UsageError
 from kbert.prediction.input_files import InputFiles, resembles_table
 from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
@@ -28,6 +29,19 @@ def test_lines_of_a_text_file_are_read_as_the_training_file_was(tmp_path):
     # The user says that this file has cells.
     assert files.text_lines(path, {"delimiter": ";"}) is None
     assert files.text_lines(as_table([{"text": "a dog"}], "texts"), {}) is None
+
+
+def test_a_column_of_a_file_of_lines_is_refused(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("id\ttext\n7\ta dog\n")
+    files = InputFiles(ClassificationTask(["bad", "good"], paired=False), Reading(columns={"text": "text"}))
+    message = (
+        r"^text_column needs a table\. Received: .*a\.txt, which is read as one text per line; give the delimiter of "
+        r"its columns or its format, or leave text_column out$"
+    )
+    with pytest.raises(UsageError, match=message):
+        files.text_lines(path, {"text_column": "text"})
+    assert files.text_lines(path, {"text_column": "text", "delimiter": "tab"}) is None
 
 
 def test_a_model_of_single_texts_reads_no_second_text():

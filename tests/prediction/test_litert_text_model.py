@@ -44,9 +44,10 @@ def _assert_equal(received, expected):
     assert received.keys() == expected.keys()
     for name, wanted in expected.items():
         if wanted.dtype == tf.string:
-            assert received[name].numpy().tolist() == wanted.numpy().tolist()
+            assert received[name].tolist() == wanted.numpy().tolist()
         else:
-            np.testing.assert_allclose(received[name].numpy(), wanted.numpy(), rtol=0, atol=2e-5)
+            assert received[name].dtype == wanted.dtype.as_numpy_dtype
+            np.testing.assert_allclose(received[name], wanted.numpy(), rtol=0, atol=2e-5)
 
 
 @pytest.mark.long

@@ -135,6 +135,9 @@ def test_columns_of_a_table_are_carried_into_predictions(model, tmp_path):
     assert [(row["id"], row["text"]) for row in found] == [(7, "a dog"), (8, "the cat")]
     assert next(iter(found[0])) == "id"
     assert model.predict(rows, keep_columns=["id"]) == found
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows))  # all objects in one line
+    assert list(model.predict_file(path, keep_columns=["id"])) == found
     path = tmp_path / "a.csv"
     path.write_text("id,text\n7,a dog\n8,the cat\n")
     assert [row["id"] for row in model.predict_file(path, keep_columns=["id"])] == ["7", "8"]

@@ -94,7 +94,8 @@ def test_the_only_model_may_be_named(folder):
         assert ask(server, "numbers") == (200, {"outputs": 3})
 
 
-def test_a_file_lists_models_and_is_read_again(folder, tmp_path):
+@pytest.mark.parametrize("poll_seconds", [0.05, 0.0])
+def test_a_file_lists_models_and_is_read_again(folder, tmp_path, poll_seconds):
     config = tmp_path / "models.config"
 
     def write(label):
@@ -106,7 +107,11 @@ def test_a_file_lists_models_and_is_read_again(folder, tmp_path):
 
     write("stable")
     options = ServeOptions(
-        rest_port=0, grpc=False, poll_seconds=0.05, model_config_file=config, model_config_poll_seconds=0.05
+        rest_port=0,
+        grpc=False,
+        poll_seconds=poll_seconds,
+        model_config_file=config,
+        model_config_poll_seconds=0.05,
     )
     with running_server(options=options) as server:
         assert ask(server, "rounds/labels/stable") == (200, {"outputs": 3})
@@ -135,6 +140,14 @@ def test_a_file_lists_models_and_is_read_again(folder, tmp_path):
         ({"folder": "f", "rest": False, "grpc": False}, "one of rest and grpc must be on. Received: neither"),
         ({"folder": "f", "tls_key": "k"}, "tls_certificate and tls_key must be given together. Received: one"),
         ({"folder": "f", "tls_client_authority": "k"}, "tls_client_authority needs tls_certificate"),
+        (
+            {"folder": "f", "batching": False, "batch_all_models": True},
+            "batch_all_models is for batches. Received: batching=False, which computes each request alone; leave one",
+        ),
+        (
+            {"folder": "f", "batching": False, "batching_parameters_file": "p"},
+            "batching_parameters_file is for batches. Received: batching=False",
+        ),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(settings, message):

@@ -44,3 +44,13 @@ def test_several_tables_are_rows(tmp_path):
     row = {"a": {"0": 1}, "b": {"0": 2}}
     path.write_text(json.dumps(row) + "\n" + json.dumps(row) + "\n")
     assert [values for _, values in read_objects(path)] == [row, row]
+
+
+def test_each_element_of_an_array_has_a_number_of_its_own(tmp_path):
+    path = tmp_path / "a.json"
+    for text, numbers in (
+        ('[{"a": 1}, {"a": 2}, {"a": 3}]', [1, 2, 3]),
+        ('[\n{"a": 1},\n\n{"a": 2}, {"a": 3}\n]', [2, 4, 5]),
+    ):
+        path.write_text(text)
+        assert [number for number, _ in read_objects(path)] == numbers

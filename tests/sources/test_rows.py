@@ -21,7 +21,7 @@ def write(tmp_path):
 
 def test_a_json_file_may_be_an_array_or_lines(write):
     array = write("a.json", '\n[\n  {"text": "x",\n   "label": 1},\n\n  {"text": "y"}, {"text": "z"}\n]\n')
-    assert list(read_objects(array)) == [(3, {"text": "x", "label": 1}), (6, {"text": "y"}), (6, {"text": "z"})]
+    assert list(read_objects(array)) == [(3, {"text": "x", "label": 1}), (6, {"text": "y"}), (7, {"text": "z"})]
     lines = write("b.json", '{"text": "x"}\n\n{"text": "y"}\n')
     assert list(read_objects(lines)) == [(1, {"text": "x"}), (3, {"text": "y"})]
 
@@ -54,7 +54,7 @@ def test_a_compressed_array(tmp_path):
 
 def test_bad_elements_can_be_skipped(write):
     bad = BadRows(1)
-    assert list(read_objects(write("a.json", '[3, {"a": 1}]'), bad=bad)) == [(1, {"a": 1})]
+    assert list(read_objects(write("a.json", '[3, {"a": 1}]'), bad=bad)) == [(2, {"a": 1})]
     assert bad.count == 1
 
 

@@ -143,8 +143,8 @@ def test_other_engines_answer_alike(model, folder, tmp_path):
     signatures = tf.saved_model.load(str(exported)).signatures
     served = signatures["serving_default"](text=inputs[0], head=inputs[1], tail=inputs[2])
     for found in (litert, served):
-        assert found["relation"].numpy().tolist() == expected["relation"].tolist()
-        np.testing.assert_allclose(found["probabilities"].numpy(), expected["probabilities"], rtol=0, atol=2e-5)
+        assert np.asarray(found["relation"]).tolist() == expected["relation"].tolist()
+        np.testing.assert_allclose(np.asarray(found["probabilities"]), expected["probabilities"], rtol=0, atol=2e-5)
     assert set(signatures) == {"serving_default", "tokens", "classify"}
 
 

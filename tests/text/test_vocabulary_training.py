@@ -183,3 +183,12 @@ def test_a_source_has_its_own_settings(text):
     assert train_vocabulary(source, size=50) == train_vocabulary([text], size=50, options=SourceSettings(nfc=True))
     with pytest.raises(UsageError, match=r"^a Source has its own settings for reading\. "):
         train_vocabulary(source, size=50, invalid_utf8="skip")
+
+
+def test_duplicates_are_left_out(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("the cat\nall rights reserved\n\nthe dog\nall rights reserved\n")
+    for unit, expected in (("none", 2), ("line", 1)):
+        source = Source([path], SourceSettings(deduplicate=unit))
+        assert count_words(source)["rights"] == expected
+    assert source.counts["duplicate_lines"] == 1

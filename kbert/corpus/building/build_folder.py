@@ -11,11 +11,14 @@ from kbert.corpus.records.manifest import FILE_NAME as MANIFEST_FILE
 from kbert.corpus.records.manifest import Manifest
 from kbert.errors import DataError, UsageError
 
-_OWN_FILE = re.compile(
-    r"\.?(vocab\.txt|tokenizer\.json|tokenizer_config\.json|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
-    r"(\.\w+\.part)?"
+_OWN_NAMES = (
+    r"(vocab\.txt|tokenizer\.json|tokenizer_config\.json|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json"
+    r"|examples-\d+\.tfrecord(\.gz)?)"
 )
-"""The names of files that an interrupted build can leave behind, including unfinished files of `kbert.files`."""
+_UNFINISHED_FILE = re.compile(rf"\.{_OWN_NAMES}\.\w+\.part")
+"""The names of files that `kbert.files` had not finished when a build was interrupted."""
+_OWN_FILE = re.compile(rf"{_OWN_NAMES}|{_UNFINISHED_FILE.pattern}")
+"""The names of files that an interrupted build can leave behind."""
 
 
 def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[FinishedShard] | None:
@@ -42,7 +45,9 @@ def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[Fini
         check_same(folder, Manifest.load(folder).identity(), journal.identity)
         journal.remove()
         return None
-    files.check_new_folder(folder, ignored=_OWN_FILE.fullmatch)
+    # Without a journal, a vocab.txt is not from a build: `kbert vocab train` may have written it.
+    ignored = _OWN_FILE if journal.path.exists() else _UNFINISHED_FILE
+    files.check_new_folder(folder, ignored=ignored.fullmatch)
     folder.mkdir(parents=True, exist_ok=True)
     left = list(folder.iterdir())
     number = finished_shards(folder)
@@ -52,12 +57,13 @@ def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[Fini
             "choose another --output, or remove it"
         )
     finished = journal.resume() if number else []
-    keep = {shard.shard.file for shard in finished} | ({journal.path.name} if number else set())
+    if not number:
+        # Before other files are removed: without a journal, the rest of them would be refused as files of the user.
+        journal.start()
+    keep = {shard.shard.file for shard in finished} | {journal.path.name}
     for path in left:
         if path.name not in keep:
             path.unlink()
-    if not number:
-        journal.start()
     for shard in finished:
         path = folder / shard.shard.file
         if not path.is_file() or files.file_sha256(path) != shard.shard.sha256:

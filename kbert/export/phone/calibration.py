@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from kbert import files
+from kbert.export.options import ExportLitertOptions
 from kbert.export.phone.code_point_model import code_points
 from kbert.export.phone.row_model import rows_of
 from kbert.prediction.predictor import Predictor
@@ -20,20 +21,28 @@ Row = Mapping[str, np.ndarray]
 
 
 class CalibrationTexts:
-    """The first texts of a file.
+    """The first texts of a file, which is read with the columns of fine-tuning.
 
     Args:
         loaded: The model that is exported.
-        path: The file, which is read with the columns of fine-tuning; None for no texts.
+        options: The options of the export. The file is that of `calibration`, or else of `validation`, of which up to
+            `skip_bad` rows are skipped. Only int8 needs texts.
 
     Raises:
         DataError: The file is unreadable or empty.
     """
 
-    def __init__(self, loaded: Predictor, path: files.PathLike | None) -> None:
+    def __init__(self, loaded: Predictor, options: ExportLitertOptions) -> None:
         self._loaded = loaded
-        columns = [] if path is None else [column[:CALIBRATION_ROWS] for column in loaded.read_inputs(path)]
-        self._columns = columns
+        self._columns: list[list[Any]] = []
+        if options.quantize != "int8":
+            return
+        if options.calibration is not None:
+            columns = loaded.read_inputs(options.calibration)
+        else:
+            examples, _ = loaded.labelled_examples(options.validation, skip_bad=options.skip_bad)
+            columns = list(loaded.task.texts_of(examples).values())
+        self._columns = [column[:CALIBRATION_ROWS] for column in columns]
 
     def token_rows(self, length: int) -> list[Row]:
         """Returns the inputs of a `RowModel` for rows of `length` tokens."""

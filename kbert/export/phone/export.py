@@ -84,9 +84,7 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
             "`kbert export saved-model` exports them"
         )
     lengths = _lengths(options.sequence_lengths, loaded)
-    calibration = CalibrationTexts(
-        loaded, (options.calibration or options.validation) if options.quantize == "int8" else None
-    )
+    calibration = CalibrationTexts(loaded, options)
     trained_for = quantize_aware(resolve(model))
     if trained_for is not None:
         _LOG.info("%s", describe_training(trained_for, options.quantize))

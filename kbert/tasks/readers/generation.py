@@ -13,6 +13,7 @@ from kbert.errors import DataError, UsageError, shown
 from kbert.files.compression import is_compressed
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import MemoryTable
+from kbert.sources.named_datasets import is_named_dataset
 from kbert.sources.table_format import TableFormat, check_there
 from kbert.tasks.readers.tables import read_table
 
@@ -49,8 +50,8 @@ def read_pairs_of_texts(
         path: A table; or with `target_ending` or without targets, a file with a text a line.
         columns: The columns of the roles "text" and "target".
         form: The format of the file.
-        target_ending: The ending of the file with the targets, line by line, such as "en" for a.en beside a.de; None
-            for tables.
+        target_ending: The ending of the file with the targets, line by line, such as "en" for a.en beside a.de. None
+            and "" are for tables. Tables and datasets by name never have such a file.
         targets: Whether targets are read.
         bad: Counts the rows that are skipped.
 
@@ -58,7 +59,8 @@ def read_pairs_of_texts(
         DataError: A row is invalid, or parallel files have different numbers of lines; with file and line.
         UsageError: There is no file with the targets.
     """
-    parallel = target_ending is not None and not isinstance(path, MemoryTable)
+    is_table = isinstance(path, MemoryTable) or is_named_dataset(path) or form.is_table(path)
+    parallel = bool(target_ending) and not is_table
     rows = (
         _parallel_rows(path, form, target_ending, targets, bad) if parallel else _table_rows(path, columns, form, bad)
     )
@@ -83,7 +85,7 @@ def _table_rows(
 def _parallel_rows(
     path: files.PathLike, form: TableFormat, target_ending: str | None, targets: bool, bad: BadRows
 ) -> Iterator[tuple[int, str, str]]:
-    if not targets or target_ending is None:
+    if not targets or not target_ending:
         yield from ((line, text, "") for line, text in form.numbered_lines(path, bad))
         return
     beside = target_file(path, target_ending)

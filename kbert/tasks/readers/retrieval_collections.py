@@ -87,26 +87,29 @@ class DocumentColumns:
     text: str | None = None
 
 
-def find_document_columns(path: files.PathLike, id_column: str | None, text_column: str | None) -> DocumentColumns:
+def find_document_columns(
+    path: files.PathLike, id_column: str | None, text_column: str | None, form: TableFormat | None = None
+) -> DocumentColumns:
     """Returns the columns of documents that need no ids of their own: without a column of ids, lines have numbers.
 
     Args:
         path: The file, folder or dataset.
         id_column: The column of ids that the user names, or None; "" takes the numbers of lines.
         text_column: The column of texts that the user names, or None.
+        form: The format of the file.
 
     Raises:
         UsageError: The library that reads the dataset is not installed.
         DataError: The file is unreadable.
     """
-    columns = DocumentColumns(id_column, text_column)
+    columns, form = DocumentColumns(id_column, text_column), form or TableFormat()
     is_there = is_named_dataset(path) or Path(file_of(path)).is_file()
-    if id_column is not None or not is_there or file_kind(path) == "text":
+    if id_column is not None or not is_there or not form.is_table(path):
         return columns
     check_there(path)
-    names = column_names(path, TableFormat())
+    names = column_names(path, form)
     has_header = "text" in names or (text_column is not None and set(text_column.split(",")) <= set(names))
-    is_numbered = text_column is not None and file_kind(path) == "json" and text_column not in names
+    is_numbered = text_column is not None and file_kind(path, form) == "json" and text_column not in names
     if (has_header or is_numbered) and not any(key in names for key in _ID_KEYS):
         _LOG.info("%s: there is no column of ids; the ids of documents are the numbers of their lines", path)
         return DocumentColumns("", text_column)
@@ -117,6 +120,7 @@ def read_documents(
     path: files.PathLike,
     *,
     columns: DocumentColumns | None = None,
+    form: TableFormat | None = None,
     bad: BadRows | None = None,
     skipped: set[str] | None = None,
     by_place: bool = False,
@@ -126,6 +130,7 @@ def read_documents(
     Args:
         path: A file, folder or dataset in one of the formats above.
         columns: The columns of the id and the text, if they have unusual names.
+        form: The format of the files.
         bad: Counts the documents that are skipped. The default allows none.
         skipped: A set to which the ids of documents without a text are added, if they have ids.
         by_place: Whether the ids of documents in SMART format are replaced by their numbers in the file, from 1.
@@ -137,7 +142,9 @@ def read_documents(
     bad = bad or BadRows()
     found: dict[str, int] = {}
     skipped = set() if skipped is None else skipped
-    for where, document in _documents(path, columns or DocumentColumns(), bad, skipped, by_place):
+    for where, document in _documents(
+        path, columns or DocumentColumns(), form or TableFormat(), bad, skipped, by_place
+    ):
         if not document.text.strip():
             skipped.add(document.id)
             bad.skip(DataError(f"expected a text for the id {document.id!r}. Received an empty one", *where))
@@ -153,7 +160,11 @@ def read_documents(
 
 
 def read_queries(
-    path: files.PathLike, *, bad: BadRows | None = None, skipped: set[str] | None = None
+    path: files.PathLike,
+    *,
+    form: TableFormat | None = None,
+    bad: BadRows | None = None,
+    skipped: set[str] | None = None,
 ) -> dict[str, Document]:
     """Reads the queries of a file, by id.
 
@@ -161,6 +172,7 @@ def read_queries(
 
     Args:
         path: A file or dataset in one of the formats above.
+        form: The format of the file.
         bad: Counts the queries that are skipped. The default allows none.
         skipped: A set to which the ids of queries without a text are added, if they have ids.
 
@@ -168,10 +180,12 @@ def read_queries(
         UsageError: The file does not exist.
         DataError: A query has no text or the id of another query, or there are no queries; with file and line.
     """
-    return {query.id: query for query in read_documents(path, bad=bad, skipped=skipped, by_place=True)}
+    return {query.id: query for query in read_documents(path, form=form, bad=bad, skipped=skipped, by_place=True)}
 
 
-def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, dict[str, float]]:
+def read_judgements(
+    path: files.PathLike, *, form: TableFormat | None = None, bad: BadRows | None = None
+) -> dict[str, dict[str, float]]:
     """Reads the gain of each judged document, by query. Documents with gains above 0 are relevant.
 
     Cranfield's codes become gains: 1 → 4, 2 → 3, 3 → 2, 4 → 1, 5 → 0. The numbers are codes if the file has three
@@ -179,6 +193,7 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
 
     Args:
         path: The file or dataset of judgements.
+        form: The format of the file.
         bad: Counts the lines that are skipped. The default allows none.
 
     Raises:
@@ -188,7 +203,7 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     bad = bad or BadRows()
     check_there(path)
     judgements: dict[str, dict[str, float]] = {}
-    has_header, rows = _judgement_rows(path, bad)
+    has_header, rows = _judgement_rows(path, form or TableFormat(), bad)
     coded = not has_header
     for number, cells, received in rows:
         try:
@@ -220,12 +235,14 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     }
 
 
-def _judgement_rows(path: files.PathLike, bad: BadRows) -> tuple[bool, Iterator[tuple[int, Sequence[str], Any]]]:
+def _judgement_rows(
+    path: files.PathLike, form: TableFormat, bad: BadRows
+) -> tuple[bool, Iterator[tuple[int, Sequence[str], Any]]]:
     """Returns whether a file has a header, and its rows: the line, the cells, and the row as messages show it."""
-    form = TableFormat()
     kind = file_kind(path, form)
-    if kind in ("text", "tsv") or (kind == "csv" and len(first_row(path, form)) < 2):
-        lines = enumerate(files.read_lines(path), start=1)
+    spaced = kind in ("text", "tsv") or (kind == "csv" and len(first_row(path, form)) < 2)
+    if spaced and form.delimiter is None:
+        lines = form.numbered_lines(path)
         rows = ((number, line.split(), line) for number, line in lines if line.split())
         first = next(rows, None)
         has_header = first is not None and (first[1][0] in _QUERY_KEYS or first[1][-1] in _GAIN_KEYS)
@@ -241,35 +258,40 @@ def _judgement_rows(path: files.PathLike, bad: BadRows) -> tuple[bool, Iterator[
             path,
             1,
         )
-    chosen = found if has_header else ["1", str(len(names) - 1), str(len(names))]
+    chosen = found if has_header else range(1, len(names) + 1)
     table = read_table(path, {str(place): str(name) for place, name in enumerate(chosen)}, form=form, bad=bad)
     cells = ((row.line, [value.strip() for value in row.values.values()]) for row in table)
     return has_header, ((line, values, " ".join(values)) for line, values in cells)
 
 
 def _documents(
-    path: files.PathLike, columns: DocumentColumns, bad: BadRows, skipped: set[str], by_place: bool
+    path: files.PathLike,
+    columns: DocumentColumns,
+    form: TableFormat,
+    bad: BadRows,
+    skipped: set[str],
+    by_place: bool,
 ) -> Iterator[tuple[tuple[files.PathLike, int], Document]]:
     if not is_named_dataset(path) and Path(path).is_dir():
         _refuse_columns(path, columns, "a folder of texts")
         for file in files.expand_inputs([path]):
             name = file.relative_to(path).as_posix()
-            for place, (line, text) in enumerate(_paragraphs(file), start=1):
+            for place, (line, text) in enumerate(_paragraphs(file, form), start=1):
                 yield (file, line), Document(f"{name}#{place}", text, line)
         return
     if not is_named_dataset(path) and not Path(file_of(path)).is_file():
         raise UsageError(f"{path}: no such file or folder")
     check_there(path)
-    kind = file_kind(path)
+    kind = file_kind(path, form)
     if kind == "json":
-        documents = _json_documents(path, columns, bad, skipped)
-    elif kind == "text":
+        documents = _json_documents(path, columns, form, bad, skipped)
+    elif not form.is_table(path):
         _refuse_columns(path, columns, "a collection of SMART")
-        documents = _smart_documents(path)
+        documents = _smart_documents(path, form)
         if by_place:
             documents = (dataclasses.replace(each, id=str(place)) for place, each in enumerate(documents, start=1))
     else:
-        documents = _table_documents(path, columns, bad)
+        documents = _table_documents(path, columns, form, bad)
     for document in documents:
         yield (path, document.line), document
 
@@ -282,17 +304,19 @@ def _refuse_columns(path: files.PathLike, columns: DocumentColumns, received: st
         )
 
 
-def _table_documents(path: files.PathLike, columns: DocumentColumns, bad: BadRows) -> Iterator[Document]:
+def _table_documents(
+    path: files.PathLike, columns: DocumentColumns, form: TableFormat, bad: BadRows
+) -> Iterator[Document]:
     """Yields the rows of a table with the columns id and text, or of a table without a header, such as MS MARCO's."""
-    header = first_row(path, TableFormat())
+    header = first_row(path, form)
     usual = next((key for key in _ID_KEYS if key in header), "id")
     chosen = {"id": usual if columns.id is None else columns.id, "text": columns.text or "text"}
-    if columns == DocumentColumns() and "text" in header and "title" in header:
+    if columns.text is None and "text" in header and "title" in header:
         chosen["text"] = "title,text"
     if columns == DocumentColumns() and "text" not in header:
         if not header:
             raise DataError("expected documents. The file is empty", path)
-        if not _is_numbered(path, header):
+        if not _is_numbered(path, header, form):
             names = ", ".join(map(shown, header))
             raise DataError(
                 "expected the columns id and text, or rows of an id and a text without a header. Received the columns "
@@ -304,24 +328,25 @@ def _table_documents(path: files.PathLike, columns: DocumentColumns, bad: BadRow
         chosen = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
     # Only `kbert index build` has options that name columns; queries and judged documents have their usual columns.
     flags = dict.fromkeys(chosen, "") if columns == DocumentColumns() else {}
-    for row in read_table(path, {role: name for role, name in chosen.items() if name}, bad=bad, flags=flags):
+    named = {role: name for role, name in chosen.items() if name}
+    for row in read_table(path, named, form=form, bad=bad, flags=flags):
         yield Document(row.values.get("id", str(row.line)).strip(), row.values["text"], row.line)
 
 
-def _is_numbered(path: files.PathLike, header: Sequence[str]) -> bool:
+def _is_numbered(path: files.PathLike, header: Sequence[str], form: TableFormat) -> bool:
     """Returns whether a table has no header and begins with a column of ids, which have no spaces."""
     if len(header) not in (2, 3, 4) or not _NUMBERED.fullmatch(header[0].strip()):
         return False
-    rows = itertools.islice(read_table(path, {"id": "1"}, bad=BadRows(1 << 60)), _LOOKED_AT)
+    rows = itertools.islice(read_table(path, {"id": "1"}, form=form, bad=BadRows(1 << 60)), _LOOKED_AT)
     return all(len(row.values["id"].split()) == 1 for row in rows)
 
 
 def _json_documents(
-    path: files.PathLike, columns: DocumentColumns, bad: BadRows, skipped: set[str]
+    path: files.PathLike, columns: DocumentColumns, form: TableFormat, bad: BadRows, skipped: set[str]
 ) -> Iterator[Document]:
     named = {role: name for role, name in (("id", columns.id), ("text", columns.text)) if name}
-    named = named_columns(path, named, TableFormat())
-    for line, values in read_objects(path, bad=bad):
+    named = named_columns(path, named, form)
+    for line, values in read_objects(path, form=form, bad=bad):
         name = _document_id(values, columns, named, line)
         title, text = _title_and_text(values, named)
         if not isinstance(name, (str, int)) or not isinstance(text, str) or not isinstance(title, str):
@@ -354,7 +379,7 @@ def _title_and_text(values: Mapping[str, Any], named: Mapping[str, str]) -> tupl
     return "", "\n".join(filter(None, texts)) if all(isinstance(text, str) for text in texts) else None
 
 
-def _smart_documents(path: files.PathLike) -> Iterator[Document]:
+def _smart_documents(path: files.PathLike, form: TableFormat) -> Iterator[Document]:
     """Yields the documents of a SMART file.
 
     Documents begin with ".I NUMBER". The field .T is the title, and .W is the text, which may begin with the title.
@@ -366,7 +391,7 @@ def _smart_documents(path: files.PathLike) -> Iterator[Document]:
         title, text = (" ".join(" ".join(parts.get(key, ())).split()) for key in ("T", "W"))
         return Document(name, text if text.startswith(title) else f"{title}\n{text}", start)
 
-    for number, line in enumerate(files.read_lines(path), start=1):
+    for number, line in form.numbered_lines(path):
         if line.startswith(_SMART_START):
             if name:
                 yield document()
@@ -386,10 +411,10 @@ def _smart_documents(path: files.PathLike) -> Iterator[Document]:
         yield document()
 
 
-def _paragraphs(path: Path) -> Iterator[tuple[int, str]]:
+def _paragraphs(path: Path, form: TableFormat) -> Iterator[tuple[int, str]]:
     """Yields the paragraphs of a text file, which blank lines separate, each with its first line number."""
     start, lines = 0, list[str]()
-    for number, line in enumerate(files.read_lines(path), start=1):
+    for number, line in form.numbered_lines(path):
         if line.strip():
             start = start or number
             lines.append(line.strip())

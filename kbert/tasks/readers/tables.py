@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from kbert.tasks.readers.passages import passage_text
 
 COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 """Columns that are named by their 1-based numbers, such as "2", "2,3" or "3-6"."""
+_ROWS_FOR_KEYS = 100
+"""The number of rows of JSON in whose keys columns are looked for."""
 _MISSING = object()
 """Stands for the value of a key that an object does not have."""
 
@@ -247,9 +250,13 @@ def first_row(path: files.PathLike, form: TableFormat) -> list[str]:
 
 
 def column_names(path: files.PathLike, form: TableFormat) -> Collection[str]:
-    """Returns the names of the columns of a table; for JSON lines and tables in memory, the keys of the first row."""
+    """Returns the names of the columns of a table; for JSON lines and tables in memory, the keys of the first rows.
+
+    The first row need not have all keys: an optional one, such as that of wrong candidates, may come later.
+    """
     if file_kind(path, form) == "json":
-        return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
+        rows = itertools.islice(read_objects(path, form=form, bad=BadRows(1 << 60)), _ROWS_FOR_KEYS)
+        return dict.fromkeys(key for _, values in rows for key in values)
     return first_row(path, form) if form.is_table(path) else ()
 
 

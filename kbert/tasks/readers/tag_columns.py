@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-TEXT_NAMES = ("text", "text_a", "sentence", "tokens", "words", "word", "token", "form")
+WHOLE_TEXT_NAMES = ("text", "text_a", "sentence")
+TEXT_NAMES = (*WHOLE_TEXT_NAMES, "tokens", "words", "word", "token", "form")
 LABEL_NAMES = (
     "label",
     "labels",

@@ -16,7 +16,7 @@ from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.label_lists import parse_list
 from kbert.tasks.readers.span_exports import read_spans
 from kbert.tasks.readers.tables import first_row, read_table
-from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
+from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, WHOLE_TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE
 from kbert.tasks.readers.tagged_texts import TaggedText
 from kbert.tasks.readers.tagged_words import Sentence
@@ -26,15 +26,32 @@ _SEPARATOR = "\x02"
 _QUOTED_LIST = re.compile(r"""\[\s*(['"]).*['"]\s*\]""", re.DOTALL)
 """A list of texts in a cell, such as ['Ada', 'left'] or, without commas, ['Ada' 'left'] as NumPy writes it."""
 
+_WORD = re.compile(r"\S+")
+
 
 @dataclasses.dataclass(frozen=True)
 class WordRow:
-    """A row of a table: its words and tags, and the id of its sentence."""
+    """A row of a table.
+
+    Args:
+        words: The words.
+        tags: Their tags.
+        sentence: The id of the sentence that the words belong to; "" if there is none.
+        line: The 1-based line of the row.
+        text: The text, whose words white space separates; "" if the row has a list of words.
+    """
 
     words: list[str]
     tags: list[str]
     sentence: str
     line: int
+    text: str = ""
+
+    def sentence_alone(self, targets: bool) -> Sentence | TaggedText:
+        """Returns the sentence of this row alone; if no tags are needed, its text as the file has it."""
+        if targets or (self.words and not self.text):
+            return Sentence(self.words, self.tags, [self.line] * len(self.words))
+        return TaggedText(self.text, None, self.line, tuple(word.span() for word in _WORD.finditer(self.text)))
 
 
 def has_header(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
@@ -69,7 +86,9 @@ def table_rows(
         except ValueError as problem:
             bad.skip(DataError(str(problem), path, row.line))
             continue
-        if not words:
+        if not words and not targets and _holds_texts(chosen):
+            yield WordRow([], [], "", row.line)
+        elif not words:
             bad.skip(DataError("expected a text. Received an empty one", path, row.line))
         elif targets and len(words) != len(tags):
             bad.skip(
@@ -80,8 +99,11 @@ def table_rows(
         elif targets and (not all(words) or not all(tags)):
             bad.skip(DataError("expected a word and a tag between two marks. Received an empty one", path, row.line))
         else:
+            text = row.values["text"]
+            is_list = _SEPARATOR in text or _quoted_items(text) is not None
             words = [word for word in words if word]
-            yield WordRow(words, tags or [OUTSIDE] * len(words), row.values.get("sentence", ""), row.line)
+            tags = tags or [OUTSIDE] * len(words)
+            yield WordRow(words, tags, row.values.get("sentence", ""), row.line, "" if is_list else text)
 
 
 def has_spans(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
@@ -121,6 +143,16 @@ def _text_and_label(path: files.PathLike, form: TableFormat, columns: Mapping[st
     return {"text": chosen["text"] or TEXT_NAMES[0], "label": chosen["label"] or LABEL_NAMES[0]}
 
 
+def holds_texts(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
+    """Returns whether the name of the column of texts or words of a table says that it holds texts."""
+    return _holds_texts(chosen_columns(columns, first_row(path, form)))
+
+
+def _holds_texts(chosen: Mapping[str, str | None]) -> bool:
+    # A column that tells sentences apart is there because rows are parts of sentences.
+    return not chosen.get("sentence") and str(chosen.get("text")).strip().lower() in WHOLE_TEXT_NAMES
+
+
 def _others(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
     return {role: name for role, name in chosen.items() if role not in ("text", "label")}
 
@@ -150,12 +182,25 @@ def _split(cell: str) -> list[str]:
 
 
 def sentences_of_rows(
-    rows: Sequence[WordRow], columns: Mapping[str, str], targets: bool, path: files.PathLike
-) -> list[Sentence]:
+    rows: Sequence[WordRow],
+    columns: Mapping[str, str],
+    targets: bool,
+    path: files.PathLike,
+    *,
+    holds_texts: bool = False,
+) -> Sequence[Sentence | TaggedText]:
     """Returns the sentences of a table that has one sentence in each row, or one word in each row.
 
     Successive rows with one word each belong to the same sentence while the column of sentences is empty or unchanged.
     Without such a column, an empty line ends a sentence.
+
+    Args:
+        rows: The rows.
+        columns: The columns that the user gave, by role.
+        targets: Whether tags are read.
+        path: The table, for messages.
+        holds_texts: Whether the name of the column says that it holds texts rather than words. Without tags, a row
+            with one word, such as a sentence in Chinese, is then a text of its own.
 
     Raises:
         DataError: Each row has one word, and neither a column nor empty lines separate the sentences.
@@ -163,11 +208,11 @@ def sentences_of_rows(
     named = any(row.sentence.strip() for row in rows)
     single = len(rows) > 1 and all(len(row.words) == 1 for row in rows)
     if not single and not (named and columns.get("sentence")):
-        return [Sentence(row.words, row.tags, [row.line] * len(row.words)) for row in rows]
+        return [row.sentence_alone(targets) for row in rows]
     gaps = any(after.line > before.line + 1 for before, after in itertools.pairwise(rows))
+    if not named and not targets and (holds_texts or not gaps):
+        return [row.sentence_alone(targets) for row in rows]
     if not named and not gaps:
-        if not targets:
-            return [Sentence(row.words, row.tags, [row.line]) for row in rows]
         raise DataError(
             "expected a text in each row, or a column that tells sentences apart. Received a single word in each row; "
             "name that column (--sentence-column), or put an empty line between sentences",

@@ -11,7 +11,7 @@ from kbert.sources.table_format import TableFormat, check_there, file_kind
 from kbert.tasks.readers.conll import read_conll
 from kbert.tasks.readers.tag_json import read_tag_json
 from kbert.tasks.readers.tag_schemes import TagProblem, check_types, detect_scheme, entities_in_scheme
-from kbert.tasks.readers.tag_tables import has_header, has_spans, sentences_of_rows, span_rows, table_rows
+from kbert.tasks.readers.tag_tables import has_header, has_spans, holds_texts, sentences_of_rows, span_rows, table_rows
 from kbert.tasks.readers.tagged_texts import Span, TaggedText
 from kbert.tasks.readers.tagged_words import Sentence, with_usual_outside, with_usual_tags, word_places
 from kbert.tasks.readers.word_tags import WORDS, are_word_tags, runs_of_equal_tags
@@ -72,7 +72,8 @@ def read_tagged_texts(
         if targets and has_spans(path, form, columns):
             found = span_rows(path, form, columns, offsets, bad)
         else:
-            found = iter(sentences_of_rows(list(table_rows(path, form, columns, targets, bad)), columns, targets, path))
+            rows, whole = list(table_rows(path, form, columns, targets, bad)), holds_texts(path, form, columns)
+            found = iter(sentences_of_rows(rows, columns, targets, path, holds_texts=whole))
     else:
         found = read_conll(path, columns, form, targets, bad)
     items = list(found)

@@ -33,6 +33,16 @@ def test_a_folder_of_other_files_is_left_alone(content, make, tmp_path, name):
     assert content(tmp_path / "corpus") == {name: b"mine"}
 
 
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer_config.json", "examples-00000.tfrecord.gz"])
+def test_files_without_a_journal_are_left_alone(content, make, tmp_path, name):
+    """`kbert vocab train` writes a vocabulary and its settings into a folder."""
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"must be a new or empty folder. .* holds {name}"):
+        make("corpus")
+    assert content(tmp_path / "corpus") == {name: b"mine"}
+
+
 def test_an_unfinished_folder_without_shards_is_built_anew(content, make, tmp_path):
     whole = content(make("whole"))
     folder = tmp_path / "corpus"

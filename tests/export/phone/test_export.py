@@ -150,6 +150,8 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
         ({"sequence_lengths": [4]}, r"^sequence_lengths must be at least 5\. Received: .*4"),
         ({"sequence_lengths": [9.5]}, r"^sequence_lengths must be a list of whole numbers\. Received: .*9\.5"),
         ({"quantize": "int8"}, r"^quantize='int8' needs texts, in calibration or validation\. Received: neither$"),
+        ({"skip_bad": 1}, r"^skip_bad needs validation\. Received: no validation$"),
+        ({"calibration": "x"}, r"^calibration needs quantize='int8'\. Received: quantize='none', which measures no"),
         ({"max_drop": 1.0}, r"^max_drop needs validation\. Received: no validation$"),
         ({"max_drop": -1.0, "validation": "x"}, r"^max_drop must be at least 0\. Received: max_drop=-1\.0$"),
     ],

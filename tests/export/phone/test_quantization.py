@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.export.phone.export import export_litert
 from kbert.export.phone.quantization import quantized
 
@@ -72,6 +72,18 @@ def test_int4_has_floating_activations(files):
     found = operations(files["int4"])
     assert "QUANTIZE" not in found
     assert "float32" in found["FULLY_CONNECTED"]
+
+
+@pytest.mark.long
+def test_bad_rows_of_the_validation_file_are_not_measured(files, tmp_path, wide):
+    path = tmp_path / "validation.csv"
+    rows = "".join(f"{text},good\n" for text in TEXTS)
+    path.write_text(f"text,label\ntoo,many,cells\n{rows}", encoding="utf-8")
+    options = {"sequence_lengths": [16], "quantize": "int8", "validation": path}
+    exported = export_litert(wide, output=tmp_path / "int8", skip_bad=1, **options).read_bytes()
+    assert exported == files["int8"]
+    with pytest.raises(DataError, match=r"validation\.csv:2: "):
+        export_litert(wide, output=tmp_path / "strict", **options)
 
 
 @pytest.mark.long

@@ -41,6 +41,14 @@ def test_columns_that_stand_in_the_header(task, header, columns):
     assert found(task, header) == columns
 
 
+def test_a_key_that_only_later_objects_have_is_found():
+    """Otherwise the wrong answers of all rows would be left out without a message."""
+    rows = [{"text": "a", "pair": "b"}, {"text": "a", "pair": "b", "negative": "c"}]
+    info = task_info("embedding")
+    table = as_table(rows, "train")
+    assert find_columns(info, table, {}, info.choose_options(None))["negative"] == "negative"
+
+
 def test_columns_that_are_named():
     assert found("ranking", "q,c,label", {"query": "q", "candidate": "c"}) == {
         "query": "q",

@@ -38,6 +38,18 @@ def test_parallel_files(tmp_path):
     assert GenerationTask.read_examples(tmp_path / "b.de.gz", options={"target_ending": "en"}) == expected
 
 
+@pytest.mark.parametrize("ending", ["en", ""])
+def test_a_table_is_no_parallel_file(tmp_path, ending):
+    """A model that was trained with parallel files remembers their ending."""
+    expected = GenerationExample("ein Kater", ("a cat",), 2)
+    for name, text in (
+        ("a.csv", "text,target\nein Kater,a cat\n"),
+        ("a.jsonl", '\n{"text": "ein Kater", "target": "a cat"}\n'),
+    ):
+        (tmp_path / name).write_text(text)
+        assert GenerationTask.read_examples(tmp_path / name, options={"target_ending": ending}) == [expected]
+
+
 def test_parallel_files_that_do_not_fit(tmp_path):
     (tmp_path / "a.de").write_text("ein Kater\nein Hund\n")
     with pytest.raises(UsageError, match=r"a\.de: expected the targets in .*a\.en\. There is no such file"):

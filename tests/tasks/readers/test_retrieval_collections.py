@@ -4,6 +4,7 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.retrieval_collections import (
     Document,
@@ -262,6 +263,8 @@ def test_judgements_with_names(tmp_path, written):
 def test_judgements_in_cells_without_names(tmp_path):
     assert read_judgements(write(tmp_path, "a.csv", "q1,0,a,2\nq1,0,b,0\nq2,0,b,1\n")) == GAINS  # as in TREC
     assert read_judgements(write(tmp_path, "b.csv", "q1,a,1\nq1,b,5\n")) == {"q1": {"a": 4.0, "b": 0.0}}  # Cranfield
+    no_zero = "q1,0,a,3\nq1,0,b,1\n"  # four columns are never codes
+    assert read_judgements(write(tmp_path, "d.csv", no_zero)) == {"q1": {"a": 3.0, "b": 1.0}}
     assert read_judgements(write(tmp_path, "c.csv", "q1 0 a 2\nq1 0 b 0\nq2 0 b 1\n")) == GAINS  # not CSV at all
 
 
@@ -285,6 +288,27 @@ def test_documents_with_other_columns(tmp_path, written, numbered):
     ]
     columns = find_document_columns(path, "key", "head,body")
     assert next(read_documents(path, columns=columns)).text.split() == ["T", "x"]
+
+
+@pytest.mark.parametrize(("header", "named"), [("title,text", None), ("docno,title,text", "docno")])
+def test_a_title_is_before_the_text(tmp_path, header, named):
+    path = write(tmp_path, "a.csv", f"{header}\n{'d1,' if named else ''}Cats,They purr.\n")
+    columns = find_document_columns(path, named, None)
+    assert next(read_documents(path, columns=columns)).text == "Cats They purr."
+
+
+def test_the_format_of_the_files_is_used(tmp_path):
+    form = TableFormat(";", "latin-1")
+    documents = tmp_path / "a.txt"
+    documents.write_bytes("id;text\nd1;Käse\n".encode("latin-1"))
+    columns = find_document_columns(documents, None, None, form)
+    assert [(each.id, each.text) for each in read_documents(documents, columns=columns, form=form)] == [("d1", "Käse")]
+    assert read_queries(documents, form=form)["d1"].text == "Käse"
+    judgements = write(tmp_path, "b.txt", "query;document;gain\nq1;d1;2\n")
+    assert read_judgements(judgements, form=form) == {"q1": {"d1": 2.0}}
+    smart = tmp_path / "c.txt"
+    smart.write_bytes(".I 1\n.W\nKäse\n".encode("latin-1"))
+    assert read_queries(smart, form=TableFormat(encoding="latin-1"))["1"].text.strip() == "Käse"
 
 
 @pytest.mark.filterwarnings("ignore")

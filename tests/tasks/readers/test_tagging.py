@@ -445,6 +445,22 @@ def test_words_that_are_only_white_space_are_left_out(written, logged):
     assert logged() == [f"{path}: 1 words that are only white space were left out (first: {path}:2)"]
 
 
+@pytest.mark.parametrize("column", ["text", "sentence"])
+def test_each_row_of_a_table_of_texts_is_a_text_as_it_is(written, column):
+    rows = ["北京很大", "北京 大学", '" Ada  flew"', '""', "上海"]
+    path = written("a.csv", f"id,{column}\n" + "".join(f"{number},{row}\n" for number, row in enumerate(rows)) + "\n")
+    texts = ["北京很大", "北京 大学", " Ada  flew", "", "上海"]
+    assert [text.text for text in read(path, targets=False)] == texts
+    assert read(path, targets=False)[2].words == ((1, 4), (6, 10))
+    path = written("b.csv", f"{column}\n北京\n\n上海\n")  # a blank line is no end of a sentence of words
+    assert [(text.text, text.line) for text in read(path, targets=False)] == [("北京", 2), ("上海", 4)]
+
+
+def test_rows_of_words_are_joined_as_before(written):
+    path = written("a.csv", "word\nAda\nflew\n\nIt\n")
+    assert [text.text for text in read(path, targets=False)] == ["Ada flew", "It"]
+
+
 # === Annotation programs ===
 
 
@@ -463,7 +479,7 @@ def test_texts_that_annotators_rejected_or_did_not_finish_are_left_out(written, 
         {"data": {"text": "It rains"}, "annotations": [{"result": []}]},
     ]
     path = written("studio.json", json.dumps(studio))
-    assert read(path) == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1), TaggedText("It rains", (), 1)]
+    assert read(path) == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1), TaggedText("It rains", (), 4)]
 
 
 def test_annotations_of_brat_are_refused(written):
