@@ -136,6 +136,12 @@ class RankingTask(ExplainableTask, TrainableTask[RankingExample]):
         right = (text for text, gain in zip(example.candidates, example.gains, strict=True) if gain > 0)
         return same_text(example.query), *sorted(map(same_text, right))
 
+    def mixed_rows(self, examples: Sequence[RankingExample]) -> str:
+        """See `TrainableTask.mixed_rows`: drawn candidates are texts of other rows of the file."""
+        if not any(example.is_drawn for example in examples):
+            return ""
+        return "wrong candidates that are drawn from other rows; give a file with the wrong candidates of each query"
+
     # === Texts to features ===
 
     @property

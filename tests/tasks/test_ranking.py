@@ -51,6 +51,18 @@ def test_wrong_candidates_are_drawn_where_there_are_none(tmp_path):
     assert len({example.gains.index(1.0) for example in examples}) == 4
 
 
+def test_examples_with_drawn_candidates_mix_rows(tmp_path):
+    mixed = "wrong candidates that are drawn from other rows; give a file with the wrong candidates of each query"
+    drawn = write(tmp_path, "faq.csv", "query,candidate\nq1,a\nq2,b\n")
+    right = lines(tmp_path, {"query": "q", "pos": ["a"]}, {"query": "p", "pos": ["b"], "neg": ["c"]})
+    for path in (drawn, right):
+        assert RankingTask().mixed_rows(RankingTask.read_examples(path)) == mixed
+    labelled = write(tmp_path, "a.csv", "query,candidate,label\nq1,a,1\nq1,b,0\n")
+    assert RankingTask().mixed_rows(RankingTask.read_examples(labelled, {"label": "label"})) == ""
+    given = lines(tmp_path, {"query": "q", "pos": ["a"], "neg": ["b"]})
+    assert RankingTask().mixed_rows(RankingTask.read_examples(given)) == ""
+
+
 def test_responses_of_a_dialogue_and_documents_of_a_query_belong_together(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(DIALOGUES))  # all in one line
     examples = RankingTask.read_examples(tmp_path / "a.json")

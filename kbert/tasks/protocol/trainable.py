@@ -142,6 +142,20 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """
         return self
 
+    def mixed_rows(self, examples: Sequence[ExampleT]) -> str:
+        """Returns how training examples mix the rows of their file, which private training refuses; "" if they do not.
+
+        Private training bounds what each example changes. This protects a row of the file only if no other example has
+        texts of the row.
+
+        Args:
+            examples: The training examples.
+
+        Returns:
+            What was received and a way out, for a message; or "".
+        """
+        return ""
+
     def for_training_examples(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:
         """Returns the task with settings that follow from the training examples, such as the longest answer."""
         return self

@@ -43,6 +43,7 @@ class RankingExample:
         line: The 1-based line of the file; 0 for none.
         dialogue: The number of the dialogue in the file, from 1; 0 if the file has no dialogues, or each dialogue is a
             single query.
+        is_drawn: Whether the reader chose its candidates, so that texts of other rows can be among them.
     """
 
     query: str
@@ -51,6 +52,7 @@ class RankingExample:
     turns: int = 0
     line: int = 0
     dialogue: int = 0
+    is_drawn: bool = False
 
 
 def read_candidates(
@@ -219,7 +221,7 @@ def _filled(
     candidates = [*((text, 1.0) for text in right), *((text, 0.0) for text in others)]
     order = rng.permutation(len(candidates))
     texts, gains = zip(*(candidates[place] for place in order), strict=True)
-    return dataclasses.replace(example, candidates=texts, gains=gains)
+    return dataclasses.replace(example, candidates=texts, gains=gains, is_drawn=True)
 
 
 def _read_judged(path: PathLike, options: RankingOptions, most: int, bad: BadRows) -> list[RankingExample]:

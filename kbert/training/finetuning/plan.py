@@ -33,7 +33,7 @@ from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import FinetuneOptions
-from kbert.training.private.plan import PrivacyPlan, check_private_rows, plan_privacy
+from kbert.training.private.plan import PrivacyPlan, check_private_rows, check_unmixed_rows, plan_privacy
 from kbert.training.quantize_aware import check_quantize_aware
 from kbert.training.run import Run
 from kbert.training.run_folder.runs import RunRecord
@@ -251,6 +251,7 @@ def _adapted_task(options: FinetuneOptions, examples: TaskExamples, start: Start
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))
     if options.private is not None:
+        check_unmixed_rows(task.mixed_rows(examples.train))
         task = task.for_private_training(examples.validation)
     return task
 

@@ -167,6 +167,24 @@ def check_private_rows(task: str, reason: str, examples: int, rows: int) -> None
         )
 
 
+def check_unmixed_rows(mixed: str) -> None:
+    """Checks that each training example has the texts of its own row only.
+
+    Args:
+        mixed: What `TrainableTask.mixed_rows` returned.
+
+    Raises:
+        OptionError: This is not so.
+    """
+    if mixed:
+        raise option_error(
+            lambda spell: (
+                f"{spell('private')} needs training examples with the texts of their own rows, since epsilon is that "
+                f"of a row. Received: {mixed}, or leave {spell('private')} out"
+            )
+        )
+
+
 def check_class_weights(task_options: Any) -> None:
     """Checks that the options of a task do not make class weights from the numbers of training rows.
 

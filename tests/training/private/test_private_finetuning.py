@@ -213,6 +213,28 @@ def test_losses_that_compare_rows_are_refused(tmp_path, private):
         finetune("embedding", output=tmp_path / "run", **private)
 
 
+def test_examples_that_share_texts_are_refused(tmp_path, private):
+    """Drawn wrong candidates are texts of other rows, so a row would count in several examples."""
+    files = {
+        "pairs.csv": "query,candidate\n" + "".join(f"the cat {n},a dog {n}\n" for n in range(24)),
+        "pos.jsonl": "".join(json.dumps({"query": f"cat {n}", "pos": [f"dog {n}"]}) + "\n" for n in range(24)),
+        "dialogues.jsonl": "".join(json.dumps({"turns": [f"cat {n}", f"dog {n}", "mat"]}) + "\n" for n in range(24)),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(
+            UsageError,
+            match=r"^private needs training examples with the texts of their own rows, .*\. Received: wrong candidates "
+            r"that are drawn from other rows; give a file with the wrong candidates of each query, or leave private out",
+        ):
+            finetune(
+                "ranking",
+                output=tmp_path / "run",
+                **{**private, "train": tmp_path / name, "validation": tmp_path / name},
+            )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.long
 def test_texts_in_several_windows_are_refused(tmp_path, private):
     words = "the cat sat on the mat . " * 3
