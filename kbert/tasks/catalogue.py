@@ -46,6 +46,7 @@ _ABSTENTION = frozenset({"abstain_below", "target_risk"})
 _CALIBRATION = frozenset({"calibrate"}) | _ABSTENTION
 _AUGMENTATION = frozenset({"augment", "synonyms", "augment_copies"})
 _PRIVACY = frozenset({"private", "delta", "clip", "draw_size"})
+_ROUNDING = frozenset({"quantize_aware"})
 
 _BUILT_IN: Mapping[str, TaskInfo] = {
     info.name: info
@@ -189,7 +190,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("predicates", "Key of predicates.", "predicates", target=True),
             ),
             options=SemanticRolesOptions,
-            unsupported=_CALIBRATION | _AUGMENTATION,
+            unsupported=_CALIBRATION | _AUGMENTATION | _ROUNDING,
         ),
         TaskInfo(
             "relations",
@@ -208,7 +209,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("relation", "Column of relations.", "relation", target=True),
             ),
             options=RelationOptions,
-            unsupported=_CALIBRATION | _AUGMENTATION,
+            unsupported=_CALIBRATION | _AUGMENTATION | _ROUNDING,
         ),
         TaskInfo(
             "summarization",
@@ -258,7 +259,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 {"text": "abstract", "target": "title"},
                 *({"text": text, "target": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
             ),
-            unsupported=_CALIBRATION | _AUGMENTATION | _PRIVACY,
+            unsupported=_CALIBRATION | _AUGMENTATION | _PRIVACY | _ROUNDING,
         ),
     )
 }

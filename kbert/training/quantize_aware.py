@@ -14,18 +14,28 @@ from kbert.layers.embeddings import Embeddings
 from kbert.layers.fake_quantization import TABLE_BLOCK
 from kbert.layers.projection import Projection
 from kbert.options import option_error
+from kbert.tasks.protocol.answering import AnsweringTask
 
 
-def check_quantize_aware(dtype: str | None, config: BertConfig) -> None:
+def check_quantize_aware(dtype: str | None, task: AnsweringTask[Any], config: BertConfig) -> None:
     """Checks that a model can be trained for a dtype.
 
     Args:
         dtype: "int8" or "int4"; None for training without rounding.
+        task: The task of the model.
         config: The configuration of the model.
 
     Raises:
-        OptionError: The width does not suit the blocks of int4.
+        OptionError: LiteRT files have no models for the task, or the width does not suit the blocks of int4.
     """
+    if dtype is not None and task.not_for_phones:
+        raise option_error(
+            lambda spell: (
+                f"{spell('quantize_aware')} prepares models for phones, and models for {task.name} cannot be exported "
+                f"for phones, since {task.not_for_phones}; leave {spell('quantize_aware')} out. "
+                f"Received: {spell('quantize_aware', dtype)}"
+            )
+        )
     if dtype == "int4" and config.hidden_size % TABLE_BLOCK:
         raise option_error(
             lambda spell: (

@@ -124,6 +124,7 @@ TRAINING = ("pretrain", *(f"finetune {task}" for task in TRAINED))
 CORPORA = ("corpus build", "vocab train", "vocab inspect", "vocab extend")
 FILES = (*CORPORA, "evaluate", "predict", "finetune classification")
 PRIVATE = tuple(f"finetune {name}" for name in TRAINED if "private" not in TASKS[name].unsupported)
+ROUNDED = tuple(f"finetune {name}" for name in TRAINED if "quantize_aware" not in TASKS[name].unsupported)
 MODELS = ("evaluate", "predict", "export saved-model", "export litert")
 PROMPTED = ("evaluate", "predict", "export saved-model")
 OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
@@ -387,6 +388,7 @@ SPELLED = {
     "kbert.training.adapter": TRAINING,
     "kbert.training.calibration": ("finetune classification", "finetune multiple-choice"),
     "kbert.training.private.plan": PRIVATE,
+    "kbert.training.quantize_aware": ROUNDED,
     "kbert.training.run_folder.runs": TRAINING,
 }
 

@@ -110,6 +110,8 @@ def test_the_unsupported_options_are_those_that_the_task_refuses(name):
         expected |= {"augment", "synonyms", "augment_copies"}
     if task.not_separable:
         expected |= {"private", "delta", "clip", "draw_size"}
+    if task.not_for_phones:
+        expected |= {"quantize_aware"}
     assert task.info().unsupported == expected
 
 

@@ -136,3 +136,24 @@ def test_what_is_refused(cats_and_dogs, quick, tmp_path):
     ):
         finetune("classification", **cats_and_dogs, **quick, quantize_aware="int4", output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "reason"),
+    [
+        ("generation", [{"text": "the cat", "target": "a cat"}], "they write one token after the other, in a loop"),
+        (
+            "relations",
+            [{"text": "the cat sat", "head": "cat", "tail": "sat", "relation": relation} for relation in "ab"],
+            "apps would have to find the tokens of the entities in the text by themselves",
+        ),
+    ],
+)
+def test_tasks_without_models_for_phones_are_refused(quick, tmp_path, task, rows, reason):
+    with pytest.raises(OptionError) as error:
+        finetune(task, train=rows, validation=rows, **quick, quantize_aware="int8", output=tmp_path / "run")
+    assert str(error.value) == (
+        f"quantize_aware prepares models for phones, and models for {task} cannot be exported for phones, since "
+        f"{reason}; leave quantize_aware out. Received: quantize_aware='int8'"
+    )
+    assert not (tmp_path / "run").exists()

@@ -173,7 +173,7 @@ def plan_finetuning(
     """
     check_calibration(options, examples.task, calibrate=options.calibrate)
     training = _augmented(run, options, examples.train)
-    start = _starting_point(options)
+    start = _starting_point(options, examples.task)
     task = _adapted_task(options, examples, start)
     tokenizer = start.tokenizer.to_graph()
     sequence_length = _sequence_length(run, options, info, start, task, training, tokenizer)
@@ -232,14 +232,14 @@ def _augmented(run: Run, options: FinetuneOptions, examples: Sequence[Any]) -> S
     return augmented
 
 
-def _starting_point(options: FinetuneOptions) -> StartingPoint:
+def _starting_point(options: FinetuneOptions, task: TrainableTask[Any]) -> StartingPoint:
     """Returns the model or the preset that the run starts from, with the settings of the options."""
     start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
     if options.tokenizer == MEDIAPIPE:
         start = start.with_mediapipe_tokenizer()
     if options.adapter is not None:
         check_adapter_start(start.model, start.bundle)
-    check_quantize_aware(options.quantize_aware, start.config)
+    check_quantize_aware(options.quantize_aware, task, start.config)
     return start
 
 
