@@ -32,7 +32,7 @@ from kbert import files
 from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, cut, shown
 from kbert.model_folder.adapters.base import base_folder, check_base, merged_tensors
-from kbert.model_folder.adapters.bundle_settings import adapted_settings
+from kbert.model_folder.adapters.bundle_settings import adapted_settings, adapted_tokenizer
 from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.architectures import check_encoder, guessed_architecture
 from kbert.model_folder.card import with_licenses
@@ -159,6 +159,7 @@ class Bundle:
         return dataclasses.replace(
             base,
             config=config,
+            tokenizer=adapted_tokenizer(adapter, base.tokenizer),
             tensors=merged_tensors(adapter, kept),
             architecture=architecture,
             settings=settings,

@@ -8,6 +8,7 @@ from pathlib import Path
 from kbert import files
 from kbert.errors import KbertError, UsageError
 from kbert.model_folder.adapters.base import base_folder
+from kbert.model_folder.adapters.bundle_settings import adapted_tokenizer
 from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_files import read_modules, transformer_path
@@ -85,7 +86,7 @@ def load_model_tokenizer(folder: files.PathLike, modules: SentenceModules | None
 
     Args:
         folder: The folder, of Transformers or of sentence-transformers in any of its layouts; or that of an adapter,
-            which has the tokenizer of its base model.
+            which has the tokenizer of its base model, or that tokenizer with another normalization.
         modules: The contents of the files of sentence-transformers; None reads them if they exist.
 
     Raises:
@@ -93,7 +94,8 @@ def load_model_tokenizer(folder: files.PathLike, modules: SentenceModules | None
         VocabularyError: The vocabulary is invalid.
     """
     if is_adapter(folder):
-        folder = base_folder(Path(folder), read_adapter(folder).config)
+        adapter = read_adapter(folder)
+        return adapted_tokenizer(adapter, load_model_tokenizer(base_folder(Path(folder), adapter.config), modules))
     if modules is None:
         modules = read_modules(folder)
     tokenizer = load_tokenizer(Path(folder) / transformer_path(folder))

@@ -14,7 +14,7 @@ from kbert.layers.attention import QKV_COLUMNS
 from kbert.layers.projection import Projection
 from kbert.model_folder.adapters import peft_names
 from kbert.model_folder.adapters.base import SECTION, SHA256, base_name, encoder_sha256
-from kbert.model_folder.adapters.bundle_settings import ARCHITECTURE, CONFIG
+from kbert.model_folder.adapters.bundle_settings import ARCHITECTURE, CONFIG, NORMALIZATION
 from kbert.model_folder.adapters.folder import Adapter, LowRank, adapter_config, is_adapter, save_adapter
 from kbert.model_folder.adapters.spec import AdapterSpec
 from kbert.model_folder.bundle import Bundle
@@ -114,6 +114,7 @@ class TrainedAdapter:
                 SHA256: encoder_sha256(self._start.bundle.tensors),
                 ARCHITECTURE: bundle.architecture,
                 CONFIG: bundle.foreign_config,
+                **self._new_normalization(bundle),
             },
         }
         tensors = {name: bundle.tensors[name] for name in self._tensors}
@@ -126,6 +127,12 @@ class TrainedAdapter:
             further=bundle.foreign_config,
         )
         save_adapter(folder, adapter, architecture=bundle.architecture)
+
+    def _new_normalization(self, bundle: Bundle) -> dict[str, str]:
+        """Returns the normalization of text by its key, if the run did not take that of the base model."""
+        assert self._start.bundle is not None
+        ours, theirs = bundle.tokenizer.settings.normalization, self._start.bundle.tokenizer.settings.normalization
+        return {} if ours == theirs else {NORMALIZATION: ours}
 
     def _enable_lora(self) -> None:
         # As in PEFT, A is drawn from the uniform distribution between ±1 / √width.

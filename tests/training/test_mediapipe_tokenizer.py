@@ -1,9 +1,12 @@
 """`finetune --tokenizer mediapipe` trains with the tokens that MediaPipe gives on phones."""
 
+import json
+
 import pytest
 
 from kbert.config import BertConfig
-from kbert.errors import UsageError
+from kbert.errors import BundleError, UsageError
+from kbert.model_folder.tokenizer import load_model_tokenizer
 from kbert.prediction.loading import load
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
@@ -29,6 +32,24 @@ def test_a_run_stores_the_normalization(tmp_path, pretrained):
     assert tokenizer.settings.normalization == "mediapipe"
     assert tokenizer.encode("The cát").tokens == ["[CLS]", "the", "[UNK]", "[SEP]"]
     assert load(pretrained).tokenizer.encode("The cát").tokens == ["[CLS]", "the", "cat", "[SEP]"]
+
+
+@pytest.mark.long
+def test_an_adapter_stores_the_normalization(tmp_path, cats_and_dogs, quick):
+    run = tmp_path / "run"
+    finetune("classification", adapter="bitfit", tokenizer="mediapipe", output=run, **cats_and_dogs, **quick)
+    for tokenizer in (load(run / "adapter").tokenizer, load_model_tokenizer(run / "adapter")):
+        assert tokenizer.settings.normalization == "mediapipe"
+        assert tokenizer.encode("The cát").tokens == ["[CLS]", "the", "[UNK]", "[SEP]"]
+    texts = ["the cát sat", "a dog"]
+    assert load(run / "adapter").predict(texts) == load(run).predict(texts)
+    path = run / "adapter" / "kbert.json"
+    settings = json.loads(path.read_text())
+    assert settings["adapter"]["normalization"] == "mediapipe"
+    settings["adapter"]["normalization"] = "upper"
+    path.write_text(json.dumps(settings))
+    with pytest.raises(BundleError, match=r"expected one of bert, mediapipe as the normalization of the adapter\. Rec"):
+        load_model_tokenizer(run / "adapter")
 
 
 def test_a_cased_model_is_refused(vocabulary):

@@ -10,10 +10,15 @@ from kbert.model_folder.adapters.base import SECTION
 from kbert.model_folder.adapters.folder import Adapter
 from kbert.model_folder.adapters.peft_names import TASK_TYPES
 from kbert.model_folder.parts import CLASSIFIER_TENSORS
+from kbert.text.mediapipe_tokenizer import mediapipe_tokenizer
+from kbert.text.settings import MEDIAPIPE, NORMALIZATIONS
+from kbert.text.tokenizer import Tokenizer
 
 ARCHITECTURE, CONFIG = "architecture", "config"
 """The keys in the section about the adapter in its kbert.json: the architecture of the whole model, and further keys of
 its config.json."""
+NORMALIZATION = "normalization"
+"""The key there of the normalization of text, if it is not that of the base model."""
 _LABELS = ("id2label", "label2id", "num_labels")
 
 
@@ -52,3 +57,23 @@ def adapted_settings(
         further = {key: value for key, value in further.items() if key not in _LABELS}
         further["num_labels"] = len(classifier)
     return name, {}, further
+
+
+def adapted_tokenizer(adapter: Adapter, tokenizer: Tokenizer) -> Tokenizer:
+    """Returns the tokenizer of the whole model: that of the base model, with the normalization of the adapter.
+
+    Args:
+        adapter: The adapter.
+        tokenizer: The tokenizer of the base model.
+
+    Raises:
+        BundleError: The normalization in kbert.json is invalid.
+    """
+    section = adapter.settings.get(SECTION)
+    normalization = section.get(NORMALIZATION) if isinstance(section, dict) else None
+    if normalization is not None and normalization not in NORMALIZATIONS:
+        raise BundleError(
+            f"kbert.json: expected one of {', '.join(NORMALIZATIONS)} as the {NORMALIZATION} of the adapter. "
+            f"Received: {shown(normalization)}"
+        )
+    return mediapipe_tokenizer(tokenizer) if normalization == MEDIAPIPE else tokenizer
