@@ -189,6 +189,10 @@ class RankingTask(ExplainableTask, TrainableTask[RankingExample]):
         gains = Ragged.of([[gain for _, gain in group] for group in groups], np.float32, padding=-1.0)
         return TrainingRows(ids, type_ids, {"gains": gains}, gains.lengths)
 
+    def items_of_rows(self, encoded: Tensors) -> tf.Tensor:
+        """Returns the query of each row; see `TrainableTask.items_of_rows`."""
+        return encoded["places"][:, 0]
+
     def _training_candidates(self, example: RankingExample) -> list[tuple[str, float]]:
         pairs = list(zip(example.candidates, example.gains, strict=True))
         wrong = [pair for pair in pairs if not pair[1]]

@@ -65,6 +65,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
     one_pass: ClassVar[bool] = False
+    not_unlabelled = "its rows for predicates follow from those in the file"
     not_for_phones: ClassVar[str] = "they read a text again for each predicate that they found"
     examples_noun: ClassVar[str] = "texts"
     saved_fields: ClassVar[Mapping[str, Kind]] = {"roles": names, "senses": names, "forms": named_counts}

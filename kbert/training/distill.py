@@ -95,6 +95,7 @@ def distill_from(
     """
     info = teacher.task.info()
     refuse_unknown(f"the task {info.name}", reading, list(keyword_infos(info)))
+    _check_unlabelled(options, teacher)
     options = _completed(options, teacher)
     relation_heads = _check_student(options, teacher)
     examples, chosen, task_options = read_student_examples(teacher, options, reading)
@@ -156,6 +157,23 @@ def _completed(options: TeacherOptions, teacher: Teacher) -> TeacherOptions:
     if options.sequence_length is None:
         changes["sequence_length"] = min(teacher.sequence_length, _student_config(options).max_position_embeddings)
     return options.replace(**changes)
+
+
+def _check_unlabelled(options: TeacherOptions, teacher: Teacher) -> None:
+    """Checks that a student can learn from the texts without labels, if there are any.
+
+    Raises:
+        OptionError: It cannot.
+    """
+    reason = teacher.task.not_unlabelled
+    if options.unlabelled and reason:
+        raise option_error(
+            lambda spell: (
+                f"{spell('unlabelled')} is not for {teacher.task.name}, since {reason}; leave it out. "
+                f"Received: {spell('unlabelled', options.unlabelled)}"
+            ),
+            option_infos(type(options)),
+        )
 
 
 def _student_config(options: TeacherOptions) -> BertConfig:

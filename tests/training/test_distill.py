@@ -7,6 +7,7 @@ import pytest
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.prediction.loading import load
+from kbert.tasks.semantic_roles import SemanticRolesTask
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.distill import distill
 from kbert.training.finetune import finetune
@@ -172,3 +173,13 @@ def test_options_contradict_each_other():
 def test_options_that_a_student_cannot_have(tmp_path, name, value):
     with pytest.raises(UsageError, match=f"^a student trains all .* leave {name} out. Received: {name}='{value}'$"):
         DistillOptions(model="tiny", train="x.csv", output=tmp_path / "run", **{name: value})
+
+
+def test_texts_without_labels_are_refused_if_they_teach_nothing(tmp_path, make_task_model):
+    teacher = make_task_model(tmp_path / "teacher", SemanticRolesTask(["ARG0"]))
+    with pytest.raises(UsageError) as error:
+        distill(teacher, model="tiny", train="t.jsonl", validation="d.jsonl", unlabelled=["m.txt"], output="run")
+    assert str(error.value) == (
+        "unlabelled is not for semantic-roles, since its rows for predicates follow from those in the file; leave it "
+        "out. Received: unlabelled=['m.txt']"
+    )

@@ -47,6 +47,8 @@ class TrainableTask(AnsweringTask[ExampleT]):
     """Whether fine-tuning computes a confidence interval of the main metric, which evaluates many resampled sets."""
     not_separable: str = ""
     """Why a training row has no loss of its own, which private training and audits need; "" if it has one."""
+    not_unlabelled: str = ""
+    """Why a student cannot learn from texts without labels; "" if it can."""
     longest_input: int | None = None
     """The longest input in tokens, if the starting model has such a setting; None for the default of the catalogue."""
 
@@ -179,6 +181,17 @@ class TrainableTask(AnsweringTask[ExampleT]):
     def validation_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows | None:
         """Returns the rows for the validation loss; None if the examples have no targets for the loss."""
         return self.training_rows(examples, encode)
+
+    def items_of_rows(self, encoded: Tensors) -> tf.Tensor | None:
+        """Returns the number of the example of each row of `encode`, int64 [R], in ascending order.
+
+        None if each row is an item of `TrainingRows` by itself, or if `encode` gives the rows of an item together,
+        [B, C, S].
+
+        Args:
+            encoded: What `encode` returned.
+        """
+        return None
 
     @abc.abstractmethod
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:

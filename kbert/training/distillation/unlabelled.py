@@ -69,16 +69,17 @@ def rows_without_targets(
     of_encoder = {feature.name for feature in features.ENCODER_FEATURES}
     others = [feature.name for feature in task.model_features if feature.name not in of_encoder]
 
-    def tokens(*columns: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    def tokens(*columns: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor | None]:
         encoded = task.encode(encode, task.add_prompts(dict(zip(names, columns, strict=True))))
-        return [encoded[feature.name] for feature in features.ENCODER_FEATURES], [encoded[name] for name in others]
+        found = [encoded[feature.name] for feature in features.ENCODER_FEATURES]
+        return found, [encoded[name] for name in others], task.items_of_rows(encoded)
 
     graph = tf.function(tokens, input_signature=specs, autograph=False)
     ids, types, lengths, sizes = [], [], [], []
     further: dict[str, list[np.ndarray]] = {name: [] for name in others}
     for start in range(0, len(texts[names[0]]), _AT_ONCE):
         columns = [text.tensor(texts[text.name][start : start + _AT_ONCE]) for text in inputs]
-        encoded, more = graph(*columns)
+        encoded, more, items = graph(*columns)
         found = dict(zip(features.ENCODER_FEATURES, (value.numpy() for value in encoded), strict=True))
         for name, value in zip(others, more, strict=True):
             further[name].append(value.numpy())
@@ -90,6 +91,8 @@ def rows_without_targets(
             found = {feature: value[inside] for feature, value in found.items()}
             sizes.append(counts)
             mask = mask[inside]
+        elif items is not None:
+            sizes.append(np.bincount(items.numpy()))  # each item has a row
         tokens_there = mask > 0
         ids.append(found[features.INPUT_WORD_IDS][tokens_there])
         types.append(found[features.INPUT_TYPE_IDS][tokens_there])
@@ -114,7 +117,7 @@ def with_unlabelled(labelled: TrainingRows, others: TrainingRows) -> TrainingRow
     targets: dict[str, np.ndarray | Ragged] = {
         name: np.concatenate([values, others.targets[name]])
         if name in others.targets
-        else _extended(values, more, others.ids.lengths)
+        else _extended(values, labelled, others)
         for name, values in labelled.targets.items()
     }
     targets[HAS_LABEL] = np.arange(count + more) < count
@@ -131,11 +134,16 @@ def with_unlabelled(labelled: TrainingRows, others: TrainingRows) -> TrainingRow
     )
 
 
-def _extended(values: np.ndarray | Ragged, more: int, lengths: np.ndarray) -> np.ndarray | Ragged:
+def _extended(values: np.ndarray | Ragged, labelled: TrainingRows, others: TrainingRows) -> np.ndarray | Ragged:
     """Returns a target with values for further items, which the losses do not use."""
     if not isinstance(values, Ragged):
-        return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
-    added = lengths if values.by_token else np.zeros(more, np.int64)
+        return np.concatenate([values, np.zeros((len(others), *values.shape[1:]), values.dtype)])
+    if values.by_token:
+        added = others.ids.lengths
+    elif labelled.group_sizes is not None and np.array_equal(values.lengths, labelled.group_sizes):
+        added = _sizes(others)  # a value for each row of an item, as the outputs have
+    else:
+        added = np.zeros(len(others), np.int64)
     filling = np.full((int(added.sum()), *values.values.shape[1:]), values.padding, values.values.dtype)
     return Ragged(
         np.concatenate([values.values, filling]),

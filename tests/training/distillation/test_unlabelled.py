@@ -5,6 +5,8 @@ from kbert.errors import DataError
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
+from kbert.tasks.ranking import RankingTask
+from kbert.tasks.readers.ranking import RankingExample
 from kbert.tasks.readers.remembered import Reading
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -44,6 +46,19 @@ def test_choices_are_the_rows_of_an_item(encode):
     assert rows.group_sizes.tolist() == [2, 1]
     assert rows.ids.values.tolist() == [2, 5, 3, 7, 3, 2, 5, 3, 8, 3, 2, 6, 3, 11, 3]
     assert rows.type_ids.values.tolist() == [0, 0, 0, 1, 1] * 3
+
+
+def test_candidates_are_the_rows_of_an_item(encode):
+    texts = {"query": ["the", "a"], "candidates": [["cat", "dog"], ["mat", ""]]}
+    rows = rows_without_targets(RankingTask(), texts, encode)
+    assert rows.group_sizes.tolist() == [2, 1]
+    assert rows.ids.values.tolist() == [2, 5, 3, 7, 3, 2, 5, 3, 8, 3, 2, 6, 3, 11, 3]
+    labelled = RankingTask().training_rows([RankingExample("on", ("sat",), (1.0,))], encode)
+    both = with_unlabelled(labelled, rows)
+    assert both.group_sizes.tolist() == [1, 2, 1]
+    # A batch has a gain for each row, as the model has a logit.
+    assert both.targets["gains"].lengths.tolist() == [1, 2, 1]
+    assert both.targets["gains"].values.tolist() == [1.0, -1.0, -1.0, -1.0]
 
 
 def test_further_items_have_no_labels():
