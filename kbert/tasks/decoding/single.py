@@ -13,6 +13,9 @@ from kbert.tasks.decoding.loop import Answers, penalty, without_ends
 from kbert.tasks.decoding.settings import Decoding
 from kbert.tasks.decoding.token_rules import TokenRules
 
+_LEAST_TEMPERATURE = 1e-6
+"""The smallest divisor, by which no log probability overflows."""
+
 
 class SingleState(NamedTuple):
     """The answers so far."""
@@ -34,8 +37,8 @@ class SingleAnswers:
         rules: Computes the probabilities of next tokens.
         decoding: The settings.
         draws: Random numbers in [0, 1) for each token, float32 [B, K, T + 1]; None takes the likeliest tokens.
-        temperature: The divisor of log probabilities before tokens are drawn, float32 [B]; None for that of the
-            settings.
+        temperature: The divisor of log probabilities before tokens are drawn, float32 [B], where 0 or less takes the
+            likeliest token; None for that of the settings.
     """
 
     def __init__(
@@ -103,9 +106,16 @@ class SingleAnswers:
 
     def _drawn(self, scores: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Draws tokens by their log probabilities, float32 [B, K, V] → int32 [B, K]."""
+        if self._temperature is None:
+            return self._places(scores / self._decoding.temperature, draws)
+        # Clients of a served model send the temperatures, so that they may be 0 or negative.
+        divisors = tf.maximum(self._temperature, _LEAST_TEMPERATURE)[:, None, None]
+        drawn = self._places(scores / divisors, draws)
+        return tf.where(self._temperature[:, None] > 0, drawn, tf.argmax(scores, -1, tf.int32))
+
+    def _places(self, scores: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Draws tokens by their divided log probabilities, float32 [B, K, V] → int32 [B, K]."""
         decoding = self._decoding
-        temperature = decoding.temperature if self._temperature is None else self._temperature[:, None, None]
-        scores = scores / temperature
         size = scores.shape[-1]
         ids = None
         if decoding.top_k or decoding.top_p < 1:

@@ -55,6 +55,17 @@ def test_draws_from_the_likeliest_token_alone_are_greedy(writer, sources, settin
     assert [rows[0] for rows in texts] == [writer.greedy(source, LONGEST) for source in sources]
 
 
+def test_a_temperature_of_0_or_less_takes_the_likeliest_tokens(writer, sources):
+    decoding = Decoding(temperature=1.0)
+    temperatures = tf.constant([0.0, -1.0, 1.0, 1e-30] * 3)
+    texts, _ = writer.decode(sources, decoding, LONGEST, drawing([5] * 12, temperatures))
+    drawn, _ = writer.decode(sources, decoding, LONGEST, drawing([5] * 12))
+    for number, source in enumerate(sources):
+        expected = drawn[number][0] if number % 4 == 2 else writer.greedy(source, LONGEST)
+        assert texts[number][0] == expected
+    assert any(drawn[number][0] != writer.greedy(sources[number], LONGEST) for number in (2, 6, 10))
+
+
 @pytest.mark.parametrize(
     ("settings", "kept"),
     [
