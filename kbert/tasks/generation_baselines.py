@@ -12,6 +12,8 @@ from kbert.tasks.metrics.generation import generation_metrics
 from kbert.tasks.readers.generation import GenerationExample
 
 _AT_ONCE = 256
+_MOST_KNOWN = 20_000
+"""The number of training texts that the nearest one is looked for in, which bounds memory and time."""
 
 
 def baselines(train: Sequence[GenerationExample], texts: Sequence[str]) -> dict[str, list[str]]:
@@ -49,9 +51,19 @@ def best_baseline(
 
 
 def nearest_targets(train: Sequence[GenerationExample], texts: Sequence[str]) -> list[str]:
-    """Returns for each text the target of the training text that is most similar by TF-IDF of character n-grams."""
+    """Returns for each text the target of the training text that is most similar by TF-IDF of character n-grams.
+
+    Of more than 20,000 training texts, a sample of 20,000 is compared. It is the same for the same training examples.
+
+    Args:
+        train: The training examples.
+        texts: The texts.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    if len(train) > _MOST_KNOWN:
+        kept = np.random.default_rng(0).choice(len(train), _MOST_KNOWN, replace=False)
+        train = [train[index] for index in np.sort(kept)]
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), max_features=100_000, dtype=np.float32)
     try:
         known = vectorizer.fit_transform(example.text for example in train)

@@ -26,8 +26,10 @@ def baseline_of(task: TrainableTask[Any], examples: TaskExamples) -> dict[str, d
         "baseline": the "answer", in words that continue "a model that", the "metric" and its "value"; or nothing if the
         task has no constant answer with that metric.
     """
+    if task.main_metric == LOSS:  # which no answer has
+        return {}
     trivial = task.trivial_metrics(examples.train, examples.validation)
-    if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:
+    if trivial is None or task.main_metric not in trivial[1]:
         return {}
     words, values = trivial
     return {BASELINE: {"answer": words, "metric": task.main_metric, "value": values[task.main_metric]}}

@@ -1,4 +1,5 @@
-from kbert.tasks.generation_baselines import baselines, best_baseline
+from kbert.tasks import generation_baselines
+from kbert.tasks.generation_baselines import baselines, best_baseline, nearest_targets
 from kbert.tasks.readers.generation import GenerationExample
 
 TRAIN = [GenerationExample("the cat sat", ("die Katze",)), GenerationExample("a dog ran", ("ein Hund",))]
@@ -18,3 +19,13 @@ def test_the_best_one_is_compared_with():
     assert (name, metrics["chrf"], metrics["examples"]) == ("takes the target of the nearest training text", 100.0, 2)
     copied = [GenerationExample("a cat. It sat", ("a cat.",))]
     assert best_baseline(TRAIN, copied, "chrf", lowercase=False)[0] == "takes the first sentence"
+
+
+def test_a_sample_of_many_training_texts_is_compared(monkeypatch):
+    words = "cat dog mat sun sky tea fox hen owl bee".split()
+    train = [GenerationExample(word, (word.upper(),)) for word in words]
+    assert nearest_targets(train, words) == [word.upper() for word in words]
+    monkeypatch.setattr(generation_baselines, "_MOST_KNOWN", 3)
+    found = nearest_targets(train, words)
+    assert len(set(found)) == 3
+    assert found == nearest_targets(train, words)

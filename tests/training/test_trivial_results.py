@@ -85,6 +85,12 @@ def test_tasks_and_metrics_without_such_an_answer():
     assert baseline_of(task.with_main_metric("loss"), TaskExamples(task, rows, rows, ())) == {}
 
 
+def test_an_answer_is_not_computed_for_the_loss(monkeypatch):
+    monkeypatch.setattr(GenerationTask, "trivial_metrics", None)  # a call would fail
+    task, rows, _, _ = CASES["generation"]
+    assert baseline_of(task.with_main_metric("loss"), TaskExamples(task, rows, rows, ())) == {}
+
+
 @pytest.mark.long
 def test_a_run_that_learns_nothing_says_so(tmp_path, cats_and_dogs, quick, caplog):
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **quick | {"learning_rate": 1e-12})
