@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kbert import files
-from kbert.errors import DataError
+from kbert.errors import DataError, shown
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, file_kind
@@ -79,14 +79,16 @@ def read_relations(
         DataError: A row is invalid, with file and line.
     """
     rows: Iterator[tuple[int, Mapping[str, Any]]]
-    if file_kind(path, form) == "json":
-        rows = ((line, _named(values, columns)) for line, values in read_objects(path, form=form, bad=bad))
+    is_json = file_kind(path, form) == "json"
+    if is_json:
+        rows = read_objects(path, form=form, bad=bad)
     elif form.is_table(path):
         rows = ((row.line, row.values) for row in read_table(path, columns, form=form, bad=bad))
     else:
         rows = _semeval_rows(path, form, targets, bad)
     for line, values in rows:
         try:
+            values = _named(values, columns) if is_json else values
             text, head, tail = _entities(values, offsets)
             yield RelationExample(text, head, tail, _relation(values) if targets else None, line)
         except ValueError as problem:
@@ -177,7 +179,17 @@ def _relation(values: Mapping[str, Any]) -> str:
 
 
 def _named(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the values of an object by their roles, beside its own keys."""
+    """Returns the values of an object by their roles, beside its own keys.
+
+    Only a key whose name is that of its role may be missing: other keys of published data stand for it.
+
+    Raises:
+        ValueError: A key that the user named is missing.
+    """
+    for role, name in columns.items():
+        if name not in values and name != role:
+            keys = ", ".join(map(shown, values))
+            raise ValueError(f"there is no key {name!r}; the object has {keys}. Name another with --{role}-column")
     return {**values, **{role: values[name] for role, name in columns.items() if name in values}}
 
 

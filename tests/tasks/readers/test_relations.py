@@ -168,3 +168,20 @@ def test_sentences_without_a_relation(tmp_path):
     bad = BadRows(2)
     assert len(task_class("relations").read_examples(path, bad=bad)) == 2
     assert str(bad.problems[1]).startswith(f"{path}:12: expected a sentence with <e1>…</e1> and <e2>…</e2>, and its ")
+
+
+def test_a_key_that_the_user_named_must_be_there(tmp_path):
+    path = tmp_path / "a.jsonl"
+    row = {"sentence": "a cat", "text": "a dog", "head": [0, 1], "tail": [2, 5], "relation": "r"}
+    other = {name: value for name, value in row.items() if name != "sentence"}
+    path.write_text(json.dumps(row) + "\n" + json.dumps(other))
+    with pytest.raises(DataError) as caught:
+        read(path, {"text": "sentence"})
+    assert str(caught.value) == (
+        f"{path}:2: there is no key 'sentence'; the object has 'text', 'head', 'tail', 'relation'. Name another with "
+        "--text-column"
+    )
+    bad = BadRows(1)
+    (found,) = task_class("relations").read_examples(path, {"text": "sentence"}, bad=bad)
+    assert (found.text, bad.count) == ("a cat", 1)
+    assert [each.text for each in read(path)] == ["a dog", "a dog"]
