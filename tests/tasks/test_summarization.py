@@ -46,6 +46,15 @@ def test_documents(tmp_path):
     )
 
 
+def test_empty_documents_have_empty_summaries(tmp_path, summarizer):
+    path = lines(tmp_path, {"text": ""}, {"text": []}, {"text": ["", "the cat sat", " "]}, {"text": "A dog ran."})
+    examples = SummarizationTask.read_examples(path, targets=False)
+    assert [each.sentences for each in examples] == [(), (), ("", "the cat sat", ""), ("A dog ran.",)]
+    answers = list(load(summarizer).predict_file(path))
+    assert [each["summary"] for each in answers] == ["", "", "the cat sat", "A dog ran."]
+    assert [each["indices"] for each in answers] == [[], [], [1], [0]]
+
+
 def test_tables_and_texts(tmp_path):
     table = tmp_path / "a.csv"
     table.write_text('text,summary\n"The cat sat. A dog ran!",A dog ran\n')

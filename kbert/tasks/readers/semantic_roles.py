@@ -73,7 +73,7 @@ def _of_object(
 ) -> RolesText:
     name = columns.get("text", "text")
     text = values.get(name)
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or (targets and not text.strip()):  # an empty text has an answer, without predicates
         raise ValueError(f"expected a text as {name!r}. Received: {text!r:.60}")
     if not targets:
         return RolesText(text, None, line)

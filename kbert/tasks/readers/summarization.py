@@ -94,12 +94,13 @@ def _example(
     sentences = values[columns["text"]]
     if isinstance(sentences, str):
         sentences = list(split_sentences(sentences))
+    if not targets and isinstance(sentences, list) and all(isinstance(text, str) for text in sentences):
+        # Each document gets an answer: an empty one has no summary, and an empty sentence is never chosen.
+        return SummarizationExample(tuple(text if text.strip() else "" for text in sentences), line=line)
     if isinstance(sentences, list) and (empty := [n for n, text in enumerate(sentences) if not str(text).strip()]):
         raise DataError(f"expected sentences that are not empty. Number {empty[0] + 1} is", path, line)
     if not _are_texts(sentences):
         raise DataError(f"expected a text, or a list of sentences. Received {shown(sentences)}", path, line)
-    if not targets:
-        return SummarizationExample(tuple(sentences), line=line)
     references = values[columns["summary"]] if "summary" in columns else []
     references = [references] if isinstance(references, str) else references
     if "summary" in columns and not _are_texts(references):

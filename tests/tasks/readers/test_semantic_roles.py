@@ -42,6 +42,8 @@ def test_json_objects_are_read(tmp_path):
     ]
     without = task_class("semantic-roles").read_examples(path, targets=False)
     assert [(each.text, each.predicates) for each in without] == [("Ada gave Bob a book.", None), ("Nothing", None)]
+    path = write(tmp_path / "b.jsonl", {"text": ""}, ROW)
+    assert task_class("semantic-roles").read_examples(path, targets=False)[0] == RolesText("", None, 1)
     wide = {"text": "🎉 Ada left", "predicates": [{"start": 7, "end": 11, "roles": []}]}
     assert read(write(path, wide), offsets="utf-16") == [RolesText("🎉 Ada left", (Predicate(6, 10),), 1)]
 
