@@ -103,6 +103,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         self.null_threshold = null_threshold
         self.stride = stride
         self._follows_data = max_answer_length is None
+        self._characters_follow_data = False
         self.max_answer_length = _LONGEST_ANSWER if max_answer_length is None else max_answer_length
         self.n_best = n_best
         self.by_characters = by_characters
@@ -132,13 +133,15 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         if not answers:
             raise DataError("expected questions with answers. There are none", path)
         by_characters = chosen.by_characters
-        return cls(
+        task = cls(
             impossible=any(not example.answers for example in examples),
             stride=chosen.stride,
             max_answer_length=chosen.max_answer_length,
             n_best=chosen.n_best,
             by_characters=metrics.is_by_characters(answers) if by_characters == "auto" else by_characters == "yes",
         )
+        task._characters_follow_data = by_characters == "auto"
+        return task
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> QuestionAnsweringTask | None:
@@ -203,6 +206,17 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
                 f"Received: stride={stride}"
             )
         return stride, room
+
+    def for_private_training(self, validation: Sequence[Question]) -> QuestionAnsweringTask:
+        """Returns the task with the default longest answer, and with what else follows from the validation questions."""
+        task = copy.copy(self)
+        task._follows_data = False
+        task.impossible = any(not example.answers for example in validation)
+        if self._characters_follow_data:
+            task.by_characters = metrics.is_by_characters(
+                [answer.text for example in validation for answer in example.answers or ()]
+            )
+        return task
 
     def for_training_examples(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
         """Returns the task with a longest answer that covers 99 % of the training answers, within 30 to 256 tokens.

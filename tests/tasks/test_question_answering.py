@@ -234,6 +234,20 @@ def test_the_longest_answer_follows_the_training_data(vocabulary):
     assert QuestionAnsweringTask().for_training_examples([LONG], short).max_answer_length == 40
 
 
+def test_private_training_takes_no_settings_from_the_training_data(vocabulary):
+    encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 128)
+    chinese = [Question("q", "北京", (Answer("北京", 0),)), Question("q", "北京", ())]
+    plain = [Question("q", "the cat", (Answer("cat", 4),))]
+    private = QuestionAnsweringTask.from_examples(chinese, "a").for_private_training(plain)
+    assert (private.impossible, private.by_characters) == (False, False)
+    private = QuestionAnsweringTask.from_examples(plain, "a").for_private_training(chinese)
+    assert (private.impossible, private.by_characters) == (True, True)
+    assert private.for_training_examples([LONG], encode).max_answer_length == 30
+    given = {"max_answer_length": 7, "by_characters": "no"}
+    private = QuestionAnsweringTask.from_examples(plain, "a", given).for_private_training(chinese)
+    assert (private.max_answer_length, private.by_characters) == (7, False)
+
+
 @pytest.mark.long
 def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
     encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 40)
