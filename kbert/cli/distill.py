@@ -48,7 +48,7 @@ def check_validation(settings: dict[str, Any]) -> None:
 
 def print_metrics(metrics: dict[str, Any], settings: dict[str, Any]) -> None:
     """Prints the metrics of the best weights, or the result of a learning-rate range test, on standard error."""
-    if settings["find_learning_rate"]:
+    if settings.get("find_learning_rate"):  # an option of `distill` alone
         click.echo(f"suggested: --learning-rate {metrics['suggested']:.2g}", err=True)
         return
     if metrics:  # only the chief has metrics

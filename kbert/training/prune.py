@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,10 @@ from kbert import files
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.file_names import RUN_FILE
+from kbert.model_folder.provenance import PROVENANCE_FILE
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.options import invalid, option_infos, with_options
+from kbert.options import OptionInfo, invalid, option_infos, with_options
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.distill import distill_from
 from kbert.training.distillation.examples import read_student_examples
@@ -24,9 +26,12 @@ from kbert.training.distillation.teacher import Teacher
 from kbert.training.options import PruneOptions
 from kbert.training.pruning.importance import ImportanceMeter
 from kbert.training.pruning.pruned_bundle import pruned_bundle
-from kbert.training.run_folder.runs import ROUNDS_FOLDER
+from kbert.training.quantize_aware import check_quantize_aware
+from kbert.training.run_folder.runs import ROUNDS_FOLDER, RunRecord, open_run
 
 _LOG = logging.getLogger("kbert")
+_COMMAND = "prune"
+"""The command in the record of a run."""
 _ROUND_SIZES = 8
 """The intermediate sizes of the rounds are multiples of this number if the last one is; such sizes compute faster."""
 
@@ -66,10 +71,13 @@ def prune(run: files.PathLike, *, options: PruneOptions, **reading: Any) -> dict
     teacher = Teacher.load(run)
     if teacher.bundle.config.bottleneck_size is not None:
         raise UsageError(f"expected a plain BERT to prune. Received: {run}, a model with bottleneck adapters")
+    check_quantize_aware(options.quantize_aware, teacher.task, teacher.bundle.config)
     sizes = _sizes_of_rounds(options, teacher)
     output, rounds = Path(options.output), Path(options.output) / ROUNDS_FOLDER
     if not options.resume:
         _check_output(output)
+    elif (output / RUN_FILE).exists() and (output / PROVENANCE_FILE).exists():  # the first and the last file of a run
+        return _finished(teacher, output, options)
     bundle, metrics = teacher.bundle, {}
     for number, (layers, size) in enumerate(sizes, start=1):
         last = number == len(sizes)
@@ -84,7 +92,7 @@ def prune(run: files.PathLike, *, options: PruneOptions, **reading: Any) -> dict
             changes |= {"epochs": options.round_epochs, "callbacks": (), "quantize_aware": None}
         if last or not is_bundle(folder):
             _LOG.info(f"round {number} of {len(sizes)}: {layers} blocks, intermediate size {size:,}")
-            metrics = distill_from(teacher, options.replace(**changes), reading, command="prune")
+            metrics = distill_from(teacher, options.replace(**changes), reading, command=_COMMAND)
         bundle = Bundle.load(folder, notices=False)
     shutil.rmtree(rounds, ignore_errors=True)
     return metrics
@@ -131,6 +139,26 @@ def _check_output(output: Path) -> None:
     if (output / RUN_FILE).exists() or (output / ROUNDS_FOLDER).exists():
         raise UsageError(f"{output} holds a run; add --resume to continue it, or choose another --output")
     files.check_new_folder(output, alternative=", or a run to --resume")
+
+
+def _finished(teacher: Teacher, output: Path, options: PruneOptions) -> dict[str, Any]:
+    """Returns the stored metrics of a command that is done. Its earlier rounds are gone, and need not be repeated.
+
+    Raises:
+        UsageError: The folder holds another run.
+    """
+    before = RunRecord.load(output / RUN_FILE)
+    record = dataclasses.replace(
+        before,
+        command=_COMMAND,
+        options={**before.options, **options.remembered(), "teacher": str(teacher.path)},
+        contents={**before.contents, "teacher": teacher.digest()},
+    )
+    infos = {**option_infos(PruneOptions), "teacher": OptionInfo("teacher", free=True)}
+    open_run(output, record, infos=infos, resume=True)
+    shutil.rmtree(output / ROUNDS_FOLDER, ignore_errors=True)
+    metrics: dict[str, Any] = Bundle.load(output, notices=False).settings["metrics"]
+    return metrics
 
 
 def _pruned(

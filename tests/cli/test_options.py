@@ -71,7 +71,11 @@ ONLY_PYTHON = {
 OF_TEACHER = dict.fromkeys(
     ("adapter", "tokenizer"), "a student trains all of its weights, with the tokenizer of its teacher"
 ) | dict.fromkeys(option_infos(PrivacyOptions), "its teacher has seen the rows without noise")
-NO_STUDENT = dict.fromkeys(("model", "vocab", "cased"), "pruning makes the student")
+NO_STUDENT = {
+    **dict.fromkeys(("model", "vocab", "cased"), "pruning makes the student"),
+    "augment": "the model has no head for masked words",
+    "find_learning_rate": "each round has a learning rate of its own",
+}
 READ_LIKE_TRAINING = {
     ("evaluate",): True,
     ("predict",): False,

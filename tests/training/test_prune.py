@@ -35,6 +35,12 @@ def test_a_smaller_model_comes_out(run, tmp_path, told):
         "round 1 of 2: 2 blocks, intermediate size 40",
         "round 2 of 2: 1 blocks, intermediate size 32",
     ]
+    # What is done is not repeated.
+    again = run(tmp_path / "pruned", layers=1, intermediate=0.5, rounds=2, resume=True)
+    assert again == {name: value for name, value in metrics.items() if name != "worst_examples"}
+    assert len([message for message in told() if message.startswith("round")]) == 2
+    with pytest.raises(UsageError, match=r"pruned was started with intermediate=0\.5\. Received: intermediate=0\.25; re"):
+        run(tmp_path / "pruned", layers=1, intermediate=0.25, rounds=2, resume=True)
 
 
 @pytest.mark.long
@@ -73,6 +79,18 @@ def test_what_cannot_be_pruned_is_refused(run, tmp_path, classifier):
         run(tmp_path / "pruned", layers=1, model="tiny")
     with pytest.raises(UsageError, match="expected what to keep: layers, intermediate or both"):
         PruneOptions(train="t.csv", output="run")
+    for name, value in (("augment", "masked"), ("find_learning_rate", True)):
+        with pytest.raises(UsageError, match=f"^{name} is not for pruning; leave it out$"):
+            run(tmp_path / "pruned", layers=1, **{name: value})
+    assert not (tmp_path / "pruned").exists()
+
+
+def test_a_width_that_does_not_suit_the_dtype_is_refused_before_the_first_round(
+    tmp_path, make_classifier, small_config
+):
+    narrow = make_classifier(tmp_path / "narrow", config=small_config.replace(hidden_size=16))
+    with pytest.raises(UsageError, match=r"needs a model whose hidden size is a multiple of 32\. Received: hidden size"):
+        prune(narrow, layers=1, quantize_aware="int4", train="t.csv", validation="d.csv", output=tmp_path / "pruned")
     assert not (tmp_path / "pruned").exists()
 
 

@@ -7,7 +7,8 @@ import dataclasses
 from kbert import files
 from kbert.options import with_documented_fields
 from kbert.training.options.distilling import TeacherOptions
-from kbert.training.options.sections import class_error, model_option, training_option
+from kbert.training.options.finetuning import AUGMENTATIONS
+from kbert.training.options.sections import class_error, data_option, model_option, training_option
 
 
 @with_documented_fields
@@ -25,6 +26,10 @@ class PruneOptions(TeacherOptions):
     model: str | files.PathLike = model_option("", "Not for pruning.", command=False, free=True)
     vocab: files.PathLike | None = model_option(None, "Not for pruning.", command=False, remembered=False)
     cased: bool = model_option(False, "Not for pruning.", command=False)
+    # A fine-tuned model predicts no masked words, and each round has a learning rate of its own.
+    augment: str | None = data_option(None, "Not for pruning.", command=False, choices=AUGMENTATIONS)
+    find_learning_rate: bool = training_option(False, "Not for pruning.", command=False, remembered=False)
+    augment_copies: int = data_option(1, "The number of copies of each text that `synonyms` adds.", minimum=1)
 
     layers: int | None = model_option(None, "The number of blocks to keep.", default_help="all", minimum=1)
     intermediate: float | None = model_option(
@@ -55,7 +60,7 @@ class PruneOptions(TeacherOptions):
                     f"expected what to keep: {spell('layers')}, {spell('intermediate')} or both. Received: neither"
                 ),
             )
-        for name in ("vocab", "cased", "find_learning_rate"):
+        for name in ("vocab", "cased", "augment", "find_learning_rate"):
             if getattr(self, name):
                 raise class_error(
                     self,
