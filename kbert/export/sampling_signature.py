@@ -19,8 +19,8 @@ SEED, TEMPERATURE = "seed", "temperature"
 def sampling_signatures(text_model: TextModel) -> dict[str, Any]:
     """Returns the signature `sample` as a tf.function by its name; {} if the model does not generate texts.
 
-    It takes the texts, a seed for each text, int64 [B], and the divisor of its logits, float32 [B], where 0 or less takes
-    the likeliest tokens. The answer to a text depends on its own seed and temperature only.
+    It takes the texts, a seed for each text, int64 [B], and the divisor of its logits, float32 [B], where 0 or less
+    takes the likeliest tokens. The answer to a text depends on its own seed and temperature only.
 
     Args:
         text_model: The model.

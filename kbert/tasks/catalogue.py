@@ -190,7 +190,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("predicates", "Key of predicates.", "predicates", target=True),
             ),
             options=SemanticRolesOptions,
-            unsupported=_CALIBRATION | _AUGMENTATION | _ROUNDING,
+            unsupported=_CALIBRATION | _AUGMENTATION | _PRIVACY | _ROUNDING,
         ),
         TaskInfo(
             "relations",

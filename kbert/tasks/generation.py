@@ -268,8 +268,8 @@ class GenerationTask(PartsExplainingTask, TrainableTask[GenerationExample]):
             batch: The features of the sources, int32 [B, S] each.
             encode: The tokenizer in the graph, with the sequence length.
             seeds: The seed of each text, int64 [B], with which tokens are drawn; None decodes as the settings say.
-            temperature: The divisor of the logits of each text, float32 [B], where 0 or less takes the likeliest tokens;
-                None for that of the settings.
+            temperature: The divisor of the logits of each text, float32 [B], where 0 or less takes the likeliest
+                tokens; None for that of the settings.
 
         Returns:
             See `answer_outputs`.

@@ -208,7 +208,7 @@ class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
         return stride, room
 
     def for_private_training(self, validation: Sequence[Question]) -> QuestionAnsweringTask:
-        """Returns the task with the default longest answer, and with what else follows from the validation questions."""
+        """Returns the task with the default longest answer, and else with settings of the validation questions."""
         task = copy.copy(self)
         task._follows_data = False
         task.impossible = any(not example.answers for example in validation)

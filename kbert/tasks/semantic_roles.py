@@ -65,6 +65,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
     one_pass: ClassVar[bool] = False
+    not_private = "a text is one training row, and each of its predicates another"
     not_unlabelled = "its rows for predicates follow from those in the file"
     not_for_phones: ClassVar[str] = "they read a text again for each predicate that they found"
     examples_noun: ClassVar[str] = "texts"

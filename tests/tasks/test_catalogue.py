@@ -108,7 +108,7 @@ def test_the_unsupported_options_are_those_that_the_task_refuses(name):
         expected |= {"abstain_below", "target_risk"}
     if not issubclass(task, TrainableTextTask):  # the targets of the others depend on single words
         expected |= {"augment", "synonyms", "augment_copies"}
-    if task.not_separable:
+    if task.not_separable or task.not_private:
         expected |= {"private", "delta", "clip", "draw_size"}
     if task.not_for_phones:
         expected |= {"quantize_aware"}

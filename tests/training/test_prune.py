@@ -39,7 +39,7 @@ def test_a_smaller_model_comes_out(run, tmp_path, told):
     again = run(tmp_path / "pruned", layers=1, intermediate=0.5, rounds=2, resume=True)
     assert again == {name: value for name, value in metrics.items() if name != "worst_examples"}
     assert len([message for message in told() if message.startswith("round")]) == 2
-    with pytest.raises(UsageError, match=r"pruned was started with intermediate=0\.5\. Received: intermediate=0\.25; re"):
+    with pytest.raises(UsageError, match=r"pruned was started with intermediate=0\.5\. Received: intermediate=0\.25; "):
         run(tmp_path / "pruned", layers=1, intermediate=0.25, rounds=2, resume=True)
 
 
@@ -89,7 +89,7 @@ def test_a_width_that_does_not_suit_the_dtype_is_refused_before_the_first_round(
     tmp_path, make_classifier, small_config
 ):
     narrow = make_classifier(tmp_path / "narrow", config=small_config.replace(hidden_size=16))
-    with pytest.raises(UsageError, match=r"needs a model whose hidden size is a multiple of 32\. Received: hidden size"):
+    with pytest.raises(UsageError, match=r"needs a model whose hidden size is a multiple of 32\. Received: hidden "):
         prune(narrow, layers=1, quantize_aware="int4", train="t.csv", validation="d.csv", output=tmp_path / "pruned")
     assert not (tmp_path / "pruned").exists()
 

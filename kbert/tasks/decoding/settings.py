@@ -82,14 +82,19 @@ class Decoding:
         A `temperature` replaces the beams of a model, and `beams` replace its temperature, top_k and top_p.
 
         Raises:
-            UsageError: The new values are invalid.
+            UsageError: The new values are invalid, or have a seed although no tokens are drawn.
         """
         changed = dict(changes)
         if "temperature" in changed:
             changed.setdefault("beams", 1)
         elif changed.get("beams", 1) > 1:
             changed |= {name: default for name, default in _NO_DRAWS.items() if name not in changed}
-        return dataclasses.replace(self, **changed)
+        found = dataclasses.replace(self, **changed)
+        if "seed" in changes and found.temperature is None:
+            raise UsageError(
+                f"seed is for tokens that are drawn: give a temperature, such as 1. Received: seed={found.seed}"
+            )
+        return found
 
     def longest(self, sequence_length: int) -> int:
         """Returns the largest number of tokens of an answer.

@@ -47,6 +47,8 @@ class TrainableTask(AnsweringTask[ExampleT]):
     """Whether fine-tuning computes a confidence interval of the main metric, which evaluates many resampled sets."""
     not_separable: str = ""
     """Why a training row has no loss of its own, which private training and audits need; "" if it has one."""
+    not_private: str = ""
+    """Why an example is not a single training row, whose gradient private training clips; "" if it can be one."""
     not_unlabelled: str = ""
     """Why a student cannot learn from texts without labels; "" if it can."""
     longest_input: int | None = None

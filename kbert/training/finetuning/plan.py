@@ -188,7 +188,7 @@ def plan_finetuning(
     if more_rows is not None:
         rows = more_rows(task, rows, encode)
     if options.private is not None:
-        check_private_rows(task.name, task.not_separable, len(training), len(rows))
+        check_private_rows(task.name, task.not_separable or task.not_private, len(training), len(rows))
     length, rates = run_length(options, task, len(rows)), learning_rates(options, start)
     privacy = _privacy(run, options, length)
     run.tell(*rows.notes)

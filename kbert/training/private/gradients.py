@@ -79,7 +79,8 @@ def _check_complete(trained: Collection[str], summed: Sequence[str]) -> None:
     if repeated:
         raise TrainingError(
             f"a private run needs the gradient of each example, which kbert does not compute for weights that are used "
-            f"twice, {', '.join(repeated)}; train an --adapter instead"
+            f"twice, {', '.join(repeated)}, as in a model with bottleneck adapters; start from a model without them, "
+            "to which --adapter can add new ones, or train without --private"
         )
 
 

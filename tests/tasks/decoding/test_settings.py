@@ -40,6 +40,15 @@ def test_beams_and_draws_replace_each_other():
     assert drawing.with_changes({"answers": 3, "seed": 7}).answers == 3
 
 
+def test_a_seed_needs_draws():
+    for changes in ({"seed": 5}, {"seed": 5, "beams": 2}):
+        with pytest.raises(UsageError) as error:
+            Decoding(temperature=0.7 if "beams" in changes else None).with_changes(changes)
+        assert str(error.value) == "seed is for tokens that are drawn: give a temperature, such as 1. Received: seed=5"
+    assert Decoding(seed=5).with_changes({"beams": 2}) == Decoding(seed=5, beams=2)
+    assert Decoding().with_changes({"seed": 5, "temperature": 1.0}).seed == 5
+
+
 def test_the_longest_answer_leaves_room_for_the_source():
     assert Decoding().longest(32) == 16
     assert Decoding().longest(8) == 3

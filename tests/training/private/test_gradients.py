@@ -15,6 +15,7 @@ from kbert.tasks.ranking import RankingTask
 from kbert.tasks.regression import RegressionTask
 from kbert.tasks.relations import RelationsTask
 from kbert.tasks.rows.word_labels import IGNORED
+from kbert.tasks.summarization import SummarizationTask
 from kbert.tasks.tagging import TaggingTask
 from kbert.training.adapter import TrainedAdapter
 from kbert.training.optimizers.frozen_layers import freeze_layers, freeze_tables
@@ -73,6 +74,12 @@ def relations():
     return task, {**features(LENGTHS), "entity_positions": places, "labels": np.array([0, 1, 1, 0], np.int32)}
 
 
+def summarization():
+    labels = np.array([[1, -1, -1, -1], [0, -1, 1, -1], [1, -1, -1, 0], [0, -1, -1, -1]], np.float32)
+    labels = np.pad(labels, [(0, 0), (0, 4)], constant_values=-1)
+    return SummarizationTask(), {**features(LENGTHS), "labels": labels}
+
+
 @pytest.fixture(scope="module")
 def config(small_config):
     return small_config.replace(initializer_range=0.3, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
@@ -123,7 +130,8 @@ def compare(model, task, batch, clip):
 
 
 TASKS = [
-    classification, multilabel, regression, tagging, question_answering, multiple_choice, ranking, relations
+    classification, multilabel, regression, tagging, question_answering, multiple_choice, ranking, relations,
+    summarization,
 ]  # fmt: skip
 
 
@@ -169,5 +177,5 @@ def test_weights_that_are_used_twice_are_refused(config):
     task, batch = classification()
     model = built(config.replace(bottleneck_size=4), task)
     batch = {name: tf.constant(values) for name, values in batch.items()}
-    with pytest.raises(TrainingError, match=r"used twice, .*output_norm.*; train an --adapter instead"):
+    with pytest.raises(TrainingError, match=r"used twice, .*output_norm.*; start from a model without them, to which"):
         clipped_gradients(model, task, batch, tf.ones([4]), 1.0)

@@ -225,7 +225,7 @@ def test_examples_that_share_texts_are_refused(tmp_path, private):
         with pytest.raises(
             UsageError,
             match=r"^private needs training examples with the texts of their own rows, .*\. Received: wrong candidates "
-            r"that are drawn from other rows; give a file with the wrong candidates of each query, or leave private out",
+            r"that are drawn from other rows; give a file with the wrong candidates of each query, or leave private",
         ):
             finetune(
                 "ranking",
@@ -233,6 +233,19 @@ def test_examples_that_share_texts_are_refused(tmp_path, private):
                 **{**private, "train": tmp_path / name, "validation": tmp_path / name},
             )
     assert not (tmp_path / "run").exists()
+
+
+def test_texts_with_several_rows_are_refused(tmp_path, private):
+    roles = [{"start": 4, "end": 7, "role": "ARG0"}]
+    private["train"] = private["validation"] = [
+        {"text": "the cat sat", "predicates": [{"start": 8, "end": 11, "roles": roles}]}
+    ] * 24
+    with pytest.raises(
+        UsageError,
+        match=r"^kbert trains models for semantic-roles without privacy only, since a text is one training row, and "
+        r"each of its predicates another; leave private out$",
+    ):
+        finetune("semantic-roles", output=tmp_path / "run", **private)
 
 
 @pytest.mark.long
