@@ -240,8 +240,9 @@ def _judgement_rows(
 ) -> tuple[bool, Iterator[tuple[int, Sequence[str], Any]]]:
     """Returns whether a file has a header, and its rows: the line, the cells, and the row as messages show it."""
     kind = file_kind(path, form)
-    spaced = kind in ("text", "tsv") or (kind == "csv" and len(first_row(path, form)) < 2)
-    if spaced and form.delimiter is None:
+    spaced = kind in ("text", "tsv") and form.delimiter is None
+    # A delimiter may be that of another file of the collection, such as the queries.
+    if spaced or (kind in ("text", "tsv", "csv") and len(first_row(path, form)) < 2):
         lines = form.numbered_lines(path)
         rows = ((number, line.split(), line) for number, line in lines if line.split())
         first = next(rows, None)

@@ -306,6 +306,8 @@ def test_the_format_of_the_files_is_used(tmp_path):
     assert read_queries(documents, form=form)["d1"].text == "Käse"
     judgements = write(tmp_path, "b.txt", "query;document;gain\nq1;d1;2\n")
     assert read_judgements(judgements, form=form) == {"q1": {"d1": 2.0}}
+    trec = write(tmp_path, "d.txt", "q1 0 d1 2\n")  # without the delimiter of the other files
+    assert read_judgements(trec, form=form) == {"q1": {"d1": 2.0}}
     smart = tmp_path / "c.txt"
     smart.write_bytes(".I 1\n.W\nKäse\n".encode("latin-1"))
     assert read_queries(smart, form=TableFormat(encoding="latin-1"))["1"].text.strip() == "Käse"
