@@ -1,15 +1,21 @@
 """A session runs a function of TensorFlow."""
 
+import doctest
 import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kbert.inference import session_function
 from kbert.inference.session_function import SessionFunction
 
 INTEGERS = tf.TensorSpec([None], tf.int32)
 TEXTS = tf.TensorSpec([None], tf.string)
+
+
+def test_the_example():
+    assert doctest.testmod(session_function) == (0, 2)
 
 
 def test_structures_go_in_and_come_out():
